@@ -1,0 +1,220 @@
+"""What a session asks of the outside, and what it is told. Pure data.
+
+`Session` (session.session) gets bytes and answers and fills a list of effects; `net.link` performs them. The session
+never waits: it asks (`Ask`) and goes on when `answer(ticket, result)` comes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from proxy.errors import Refusal, Side
+
+# ---- effects, in the order in which they are to be performed -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToServer:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ToClient:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Stop reading from `side` until Resume: too much of what it sent waits here."""
+
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Flush what was written to `side`, then close it. reason: for the log, no personal data."""
+
+    side: Side
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelUpstream:
+    """This link is a CancelRequest: send `packet` (whole, 16+ bytes) to the server on a connection of its own."""
+
+    packet: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A fact for logs and metrics: counts, classes, fingerprints, never values."""
+
+    kind: str
+    facts: Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Do `request` and call `answer(ticket, result)`; result types stand beside each request below."""
+
+    ticket: int
+    request: "Request"
+
+
+# ---- requests ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, as the server authenticated it; fixed for the life of a link but for `purpose`."""
+
+    user: str
+    database: str
+    application_name: str
+    client: str  # address, '' for a Unix socket
+    tls_subject: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an audit row says of a statement. fingerprint: hex of the shape, literals not in it."""
+
+    principal: Principal
+    role: str
+    fingerprint: str
+    statement: str  # 'select', 'insert', …
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One value to become a token. canonical: UTF-8, the type's equality form. column: 'schema.table.column'."""
+
+    class_name: str
+    canonical: bytes
+
+    def __repr__(self) -> str:
+        return f"Item({self.class_name}, <hidden {len(self.canonical)} bytes>)"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadCatalog:
+    """Give the current `sql.catalog.Snapshot` of `database`; `fresh` reads it from the server anew.
+
+    Answer: Snapshot | Failure.
+    """
+
+    database: str
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Analyse:
+    """Make the plan of a statement not seen before. text: UTF-8. Answer: `sql.plan.Plan` | Failure."""
+
+    text: bytes
+    standard_conforming_strings: bool
+    search_path: tuple[str, ...] | None
+    snapshot: object  # sql.catalog.Snapshot, opaque here
+
+    def __repr__(self) -> str:
+        return f"Analyse(<hidden {len(self.text)} bytes>)"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenise:
+    """Store each value (durable before the answer) and give its token.
+
+    Answer: tuple[bytes, ...], one 36-byte token an item, in order | Failure.
+    """
+
+    items: tuple[Item, ...]
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Tokens of values looked for; stores nothing, audited as a search (durable before the reply to the client).
+
+    Answer: tuple[bytes, ...] as Tokenise | Failure. Deterministic classes only.
+    """
+
+    items: tuple[Item, ...]
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class Reveal:
+    """What the principal may see of these tokens, after the audit row is durable.
+
+    tokens: distinct 36-byte texts that look like ours (from columns, or out of error texts). plain: distinct values
+    found in protected columns that are no tokens, as (class, UTF-8 value); they are shown by the class's level.
+    Answer: Revealed | Failure.
+    """
+
+    tokens: tuple[bytes, ...]
+    plain: tuple[tuple[str, bytes], ...]
+    context: Context
+
+    def __repr__(self) -> str:
+        return f"Reveal({len(self.tokens)} tokens, {len(self.plain)} plain)"
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Record a refusal or another event; answer None | Failure."""
+
+    action: Literal["refuse", "write"]
+    classes: tuple[str, ...]
+    context: Context
+    outcome: str
+
+
+Request = LoadCatalog | Analyse | Tokenise | Find | Reveal | Audit
+
+# ---- answers -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What stands in a token's place. value: UTF-8 canonical value (level reveal), mask text (level mask), the token
+    itself (level token), or None for SQL NULL (erased, expired)."""
+
+    class_name: str
+    level: Literal["reveal", "mask", "token"]
+    value: bytes | None
+
+    def __repr__(self) -> str:
+        return f"Shown({self.class_name}, {self.level}, <hidden>)"
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """tokens: token -> Shown; a token that is not ours is absent. plain: (class, value) -> Shown."""
+
+    tokens: Mapping[bytes, Shown]
+    plain: Mapping[tuple[str, bytes], Shown]
+
+    def __repr__(self) -> str:
+        return f"Revealed({len(self.tokens)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An Ask that could not be done; `refusal` is what the client is told."""
+
+    refusal: Refusal
+
+
+Effect = ToServer | ToClient | Pause | Resume | StartTls | Close | CancelUpstream | Note | Ask
+Answer = object

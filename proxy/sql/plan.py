@@ -1,0 +1,136 @@
+"""What pgveil does for a statement shape. Pure data plus `render`.
+
+A plan knows no values. It speaks of *positions in the shape*: a text is cut by `sql.shape` into pieces
+gap0 literal0 gap1 literal1 … gapN; gaps are equal for all texts of one shape, so (piece, offset) is a position that
+holds for each of them. Piece 2k is gap k, piece 2k+1 is literal k; in a literal the offset is 0 (its start) and a
+position just behind literal k is (2k+2, 0).
+
+All text is UTF-8 here; `session` transcodes when client_encoding is another.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from proxy.errors import Refusal
+from proxy.sql.catalog import ProtectedColumn
+from proxy.wire.types import TypeSpec
+
+Position = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A place of the statement where a protected value stands.
+
+    Exactly one of `literal` (index of a shape literal) and `param` (1-based, as the client numbered it) is set.
+    use: 'write' stores the value; 'search' looks for it by equality. casts: explicit casts in the statement around
+    the value, innermost first, applied to the value before it becomes a token (varchar(n) truncates …).
+    array: the value is an array whose elements are values (`= ANY($1)`, `= ANY('{a,b}')`).
+    position: 0-based byte offset isn't kept; messages name the column.
+    """
+
+    column: ProtectedColumn
+    use: Literal["write", "search"]
+    literal: int | None = None
+    param: int | None = None
+    casts: tuple[TypeSpec, ...] = ()
+    array: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace the bytes from `start` to `end` (Positions; may be equal: an insertion).
+
+    With `input` set: by the token of plan.inputs[input], as a literal of `array` shape or not. Otherwise by `text`
+    (a renumbered parameter `$3`, a column list).
+    """
+
+    start: Position
+    end: Position
+    input: int | None = None
+    text: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ParamUse:
+    """What the server's parameter number (index + 1) is made of.
+
+    source: the client's parameter, 1-based. input: index into plan.inputs when it carries protected values, else
+    None. oid: type that the server must be told when the client declared one or none (0: as the client declared).
+    """
+
+    source: int
+    input: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A result column that carries values of a protected column, unchanged."""
+
+    column: ProtectedColumn
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEffect:
+    """What a statement changes in the state that later statements are read by.
+
+    kind: 'set' (name, value; value None = DEFAULT), 'reset-all', 'discard-all', 'deallocate' (name; None = ALL),
+    'prepare' (name), 'begin', 'commit', 'rollback', 'rollback-to', 'savepoint', 'ddl'. local: SET LOCAL.
+    `value` is only filled for settings that pgveil follows (search_path, pgveil.*).
+    """
+
+    kind: str
+    name: str | None = None
+    value: str | None = None
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPlan:
+    """One statement of the text.
+
+    tag: 'select', 'insert', 'update', 'delete', 'merge', 'utility' …, for audit and metrics.
+    tables: protected tables it touches, 'schema.table'. outputs: one entry a result column, None where nothing
+    protected is in it; None as a whole if no result column carries any, or it returns no rows. width: number of result
+    columns when outputs is set. effects: see SessionEffect.
+    """
+
+    tag: str
+    tables: tuple[str, ...] = ()
+    outputs: tuple[Output | None, ...] | None = None
+    effects: tuple[SessionEffect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole text. refusal set: nothing else counts. inputs/edits empty and no outputs: forward as it is.
+
+    params: the server's parameters when they differ from the client's (else None: same numbers, same types).
+    pinned: indexes of literals whose *value* the plan depends on (ORDER BY 1, varchar(20), SET … TO 'x'); a cached
+    plan holds only for texts with the same values there.
+    edits are sorted by start and don't overlap. barrier: the replies must be in before the next message is planned.
+    """
+
+    statements: tuple[StatementPlan, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    params: tuple[ParamUse, ...] | None = None
+    param_count: int = 0
+    pinned: tuple[int, ...] = ()
+    barrier: bool = False
+    refusal: Refusal | None = None
+
+    @property
+    def touches(self) -> bool:
+        return bool(self.inputs) or any(s.outputs is not None or s.tables for s in self.statements)
+
+
+FORWARD: Final = Plan()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Text to send, and how far it shifted: spans as (client start, client end, server start, server end), bytes."""
+
+    text: bytes
+    spans: tuple[tuple[int, int, int, int], ...] = field(default=())
