@@ -350,5 +350,5 @@ PROMISES: Final[dict[Kind, str]] = {
     "card": "the last four digits, of twelve or more: `***4242`",
     "ip": "the first 16 bits of an IPv4, 32 of an IPv6 address: `203.0.*.*`, `2001:db8:*`",
     "text": "nothing: `***`",
-    "json": "nothing: the JSON string `"***"`",
+    "json": "nothing: a JSON string of three stars",
 }
