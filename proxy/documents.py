@@ -10,7 +10,7 @@ that a password in a URL never comes into one.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 import yaml
 
@@ -150,12 +150,6 @@ def line_of(node: yaml.Node) -> int:
 
 def is_text(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode)
-
-
-def node_kind(node: yaml.Node) -> Literal["scalar", "sequence", "mapping"]:
-    if isinstance(node, yaml.ScalarNode):
-        return "scalar"
-    return "sequence" if isinstance(node, yaml.SequenceNode) else "mapping"
 
 
 def quote(word: str) -> str:
