@@ -98,10 +98,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One value to become a token. canonical: UTF-8, the type's equality form. column: 'schema.table.column'."""
+    """One value to become a token. canonical: UTF-8, the type's equality form.
+
+    may_be_token: the principal writes tokens through (level `token`, or a rule with write_tokens): a token of ours
+    stands for itself then; anything else is a value.
+    """
 
     class_name: str
     canonical: bytes
+    may_be_token: bool = False
 
     def __repr__(self) -> str:
         return f"Item({self.class_name}, <hidden {len(self.canonical)} bytes>)"
@@ -109,9 +114,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class LoadCatalog:
-    """Give the current `sql.catalog.Snapshot` of `database`; `fresh` reads it from the server anew.
+    """Give the current `session.world.World` of `database`; `fresh` reads the catalog from the server anew.
 
-    Answer: Snapshot | Failure.
+    Answer: World | Failure.
     """
 
     database: str
@@ -157,12 +162,14 @@ class Find:
 class Reveal:
     """What the principal may see of these tokens, after the audit row is durable.
 
-    tokens: distinct 36-byte texts that look like ours (from columns, or out of error texts). plain: distinct values
-    found in protected columns that are no tokens, as (class, UTF-8 value); they are shown by the class's level.
+    tokens: distinct (class of the column, 36-byte text that looks like a token); the class is '' for one out of an
+    error text. One that is not ours is a plain value of the column's class, or left alone where there is none.
+    plain: distinct values found in protected columns that don't look like tokens, as (class, UTF-8 value); they are
+    shown by the class's level (level token: as the token that the value has).
     Answer: Revealed | Failure.
     """
 
-    tokens: tuple[bytes, ...]
+    tokens: tuple[tuple[str, bytes], ...]
     plain: tuple[tuple[str, bytes], ...]
     context: Context
 
@@ -200,7 +207,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Revealed:
-    """tokens: token -> Shown; a token that is not ours is absent. plain: (class, value) -> Shown."""
+    """tokens: token -> Shown; absent: not ours and without a class. plain: (class, value) -> Shown."""
 
     tokens: Mapping[bytes, Shown]
     plain: Mapping[tuple[str, bytes], Shown]

@@ -1,0 +1,176 @@
+"""What the server owes: one entry for each message sent to it that it will answer.
+
+Between the two directions stands this queue. An entry knows how its reply ends and what is to be done with it
+(forward, reveal, replace). Rules it owns, all from "Message Flow" of PostgreSQL's protocol chapter and postgres.c:
+
+- Query, Sync and FunctionCall are answered up to a ReadyForQuery; the other messages up to one message.
+- An error in Parse, Bind, Describe, Execute or Close makes the server skip *everything* up to the next Sync, simple
+  queries included; an error in Query, FunctionCall or Sync (a deferred constraint) does not.
+- While COPY FROM STDIN runs, the server reads Sync and Flush and ignores them, so a Sync sent behind the Execute and
+  before CopyDone/CopyFail is never answered.
+- COPY messages outside of COPY are ignored.
+
+It is not concerned with values, and holds no bytes of a message.
+"""
+
+from collections import deque
+from typing import Final, final
+
+from proxy.errors import Refusal
+from proxy.session.statements import Bound, Prepared
+
+QUERY: Final = 1
+PARSE: Final = 2
+BIND: Final = 3
+DESCRIBE_STATEMENT: Final = 4
+DESCRIBE_PORTAL: Final = 5
+EXECUTE: Final = 6
+CLOSE: Final = 7
+SYNC: Final = 8
+FUNCTION: Final = 9
+COPY_END: Final = 10  # CopyDone or CopyFail: no reply of its own, ends the stretch in which Sync is ignored
+
+
+@final
+class Owed:
+    """One reply that the server owes.
+
+    kind: of the message sent. bound: what to reveal (Query, Execute, Describe), None if nothing protected is in it.
+    statement: the one parsed, described or closed. previous/name: what the name stood for before (Parse, Close), to
+    be put back if the server skips the message. refusal: the message was made to fail; its error is replaced. mark:
+    portals bound up to this serial die if the transaction ends here. barrier: counted in State.barriers.
+    """
+
+    __slots__ = ("barrier", "bound", "kind", "mark", "name", "previous", "refusal", "statement")
+
+    def __init__(
+        self,
+        kind: int,
+        bound: Bound | None = None,
+        statement: Prepared | None = None,
+        refusal: Refusal | None = None,
+    ) -> None:
+        self.kind = kind
+        self.bound = bound
+        self.statement = statement
+        self.refusal = refusal
+        self.name: bytes | None = None
+        self.previous: Prepared | None = None
+        self.mark = 0
+        self.barrier = False
+
+
+# Most messages carry nothing of ours: one shared entry a kind, no object a message.
+PLAIN_QUERY: Final = Owed(QUERY)
+PLAIN_PARSE: Final = Owed(PARSE)
+PLAIN_BIND: Final = Owed(BIND)
+PLAIN_DESCRIBE_STATEMENT: Final = Owed(DESCRIBE_STATEMENT)
+PLAIN_DESCRIBE_PORTAL: Final = Owed(DESCRIBE_PORTAL)
+PLAIN_EXECUTE: Final = Owed(EXECUTE)
+PLAIN_CLOSE: Final = Owed(CLOSE)
+PLAIN_SYNC: Final = Owed(SYNC)
+PLAIN_FUNCTION: Final = Owed(FUNCTION)
+PLAIN_COPY_END: Final = Owed(COPY_END)
+
+
+@final
+class Ledger:
+    """The queue itself. `sent`: messages so far that end in a ReadyForQuery; `ready`: ReadyForQuery got so far."""
+
+    __slots__ = ("_queue", "copying", "ready", "sent", "skipping", "status")
+
+    def __init__(self) -> None:
+        self._queue: deque[Owed] = deque()
+        self.skipping = False
+        self.copying = False
+        self.sent = 0
+        self.ready = 0
+        self.status = ord("I")
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def push(self, owed: Owed) -> bool:
+        """A message goes to the server. False: the server will ignore it; don't send it."""
+        kind = owed.kind
+        if self.skipping:
+            if kind != SYNC:
+                return False
+            self.skipping = False
+        if self.copying and not self._push_while_copying(kind):
+            return kind == SYNC  # sent, read and ignored by the server
+        if kind in (QUERY, SYNC, FUNCTION):
+            self.sent += 1
+        self._queue.append(owed)
+        return True
+
+    def _push_while_copying(self, kind: int) -> bool:
+        """COPY FROM STDIN is under way: Sync is not answered; CopyDone/CopyFail end the stretch."""
+        if kind == SYNC:
+            return False
+        if kind == COPY_END:
+            self.copying = False
+        return True
+
+    def head(self) -> Owed | None:
+        """The entry that the server answers now; COPY_END markers have no answer and are stepped over."""
+        queue = self._queue
+        while queue:
+            first = queue[0]
+            if first.kind != COPY_END:
+                return first
+            queue.popleft()
+        return None
+
+    def done(self) -> None:
+        """The head's reply is complete (any but ReadyForQuery)."""
+        self._queue.popleft()
+
+    def ready_for_query(self, status: int) -> Owed | None:
+        """A ReadyForQuery came. Returns the entry it ends; None if none was owed."""
+        head = self.head()
+        if head is None or head.kind not in (QUERY, SYNC, FUNCTION):
+            return None
+        self._queue.popleft()
+        self.status = status
+        self.ready += 1
+        self.copying = False
+        return head
+
+    def error(self) -> list[Owed]:
+        """An ErrorResponse came for the head. Returns the entries that the server skips, the failed one first; empty
+        if the head goes on to its own ReadyForQuery."""
+        head = self.head()
+        self.copying = False
+        if head is None or head.kind in (QUERY, SYNC, FUNCTION):
+            return []
+        skipped: list[Owed] = []
+        queue = self._queue
+        while queue:
+            if queue[0].kind == SYNC:
+                return skipped
+            entry = queue.popleft()
+            if entry.kind in (QUERY, FUNCTION):
+                self.sent -= 1
+            skipped.append(entry)
+        self.skipping = True
+        return skipped
+
+    def copy_in(self) -> None:
+        """CopyInResponse came: Syncs already sent are being ignored up to the CopyDone/CopyFail."""
+        queue = self._queue
+        kept: deque[Owed] = deque()
+        if queue:
+            kept.append(queue.popleft())
+        while queue:
+            entry = queue.popleft()
+            if entry.kind == SYNC:
+                self.sent -= 1
+                continue
+            kept.append(entry)
+            if entry.kind == COPY_END:
+                kept.extend(queue)
+                self._queue = kept
+                return
+        self._queue = kept
+        self.copying = True

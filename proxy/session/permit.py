@@ -1,0 +1,60 @@
+"""What a principal may do with a plan, before anything is asked of the vault. Searching is looking: a value that can
+be looked for can be guessed, so it needs `reveal`, or `search` for the class."""
+
+from proxy.errors import Refusal
+from proxy.policy.access import Access
+from proxy.session.settings import UNKNOWN
+from proxy.sql.plan import Input, Plan
+
+
+def permit(plan: Plan, access: Access, purpose: str) -> None:
+    """Check inputs and outputs. Raises Refusal (may-not-write, may-not-search, may-not-see, purpose-required)."""
+    for place in plan.inputs:
+        permit_input(place, access)
+    shown = permit_outputs(plan, access)
+    if (shown or plan.inputs) and access.require_purpose and purpose in ("", UNKNOWN):
+        raise Refusal(
+            "purpose-required",
+            f"role {access.role} must declare a purpose before it touches protected columns",
+            "SET pgveil.purpose = '…', or connect with options=-c pgveil.purpose=…",
+        )
+
+
+def permit_input(place: Input, access: Access) -> None:
+    name, label = place.column.class_name, place.column.label
+    if place.use == "write" and not access.may_write(name):
+        raise Refusal(
+            "may-not-write",
+            f"{_who(access)} may not write column {label}",
+            f"The policy's role gives no `write` for class {name}.",
+            column=label,
+        )
+    if place.use == "search" and not (access.may_search(name) or access.writes_tokens(name)):
+        raise Refusal(
+            "may-not-search",
+            f"{_who(access)} may not search column {label} by value",
+            f"It needs `reveal`, or `search` for class {name}.",
+            column=label,
+        )
+
+
+def permit_outputs(plan: Plan, access: Access) -> bool:
+    """True if the plan shows a protected column."""
+    shown = False
+    for statement in plan.statements:
+        for output in statement.outputs or ():
+            if output is None:
+                continue
+            shown = True
+            if access.level(output.column.class_name) == "deny":
+                raise Refusal(
+                    "may-not-see",
+                    f"{_who(access)} may not read column {output.column.label}",
+                    f"The policy denies class {output.column.class_name}; leave the column out.",
+                    column=output.column.label,
+                )
+    return shown
+
+
+def _who(access: Access) -> str:
+    return f"role {access.role}" if access.role else "a principal without a role"

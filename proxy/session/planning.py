@@ -1,0 +1,165 @@
+"""From a statement's text to its plan, and from its values to what the vault is asked for. Used by `ClientLane`.
+
+One text is planned at a time: `plan` gives the plan, or asks for it and gives None; then the caller holds its message
+and comes again with the same text when `waiting` has gone.
+"""
+
+from typing import Final, final
+
+from proxy.errors import Refusal
+from proxy.session.effects import Analyse, Failure
+from proxy.session.permit import permit
+from proxy.session.slots import Wanted
+from proxy.session.state import State
+from proxy.session.statements import Bound
+from proxy.session.values import items, read, sent_type
+from proxy.sql.plan import Input, Plan
+from proxy.sql.shape import Shape, literal_value, shape
+from proxy.wire.types import TypeSpec
+
+# PostgreSQL reads statements up to 1 GB; planning one costs memory many times its size.
+MAX_PLANNED_TEXT: Final = 16 << 20
+
+
+@final
+class Planned:
+    """A text (UTF-8) with its shape and plan."""
+
+    __slots__ = ("plan", "shape", "text")
+
+    def __init__(self, text: bytes, cut: Shape, plan: Plan) -> None:
+        self.text = text
+        self.shape = cut
+        self.plan = plan
+
+
+@final
+class Planner:
+    """See the module."""
+
+    __slots__ = ("_answer", "_cut", "_state", "_ticket")
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._ticket = 0
+        self._answer: Plan | None = None
+        self._cut: tuple[bytes, Shape] | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """A plan is being made."""
+        return self._ticket != 0
+
+    @property
+    def answered(self) -> bool:
+        """The plan that the held message waited for is here; `plan` will give it."""
+        return self._answer is not None
+
+    def plain(self, raw: bytes) -> bool:
+        """The touch test: true if the text can't touch anything protected and changes nothing that we follow."""
+        if self._answer is not None:
+            return False
+        snapshot = self._state.snapshot
+        if snapshot is None:
+            return True
+        if self._state.settings.codec != "" and not raw.isascii():
+            return False
+        return not snapshot.touches(raw)
+
+    def plan(self, raw: bytes) -> Planned | None:
+        """The plan of a text, or None if it is being made. Raises Refusal: encoding, size."""
+        if self._answer is not None and self._cut is not None:
+            plan, (text, cut) = self._answer, self._cut
+            self._answer = self._cut = None
+            return Planned(text, cut, plan)
+        state = self._state
+        text = self._utf8(raw)
+        if len(text) > MAX_PLANNED_TEXT:
+            raise Refusal(
+                "statement-too-large",
+                f"a statement of {len(text)} bytes names something protected",
+                f"Send at most {MAX_PLANNED_TEXT} bytes a statement; use parameters for large values.",
+            )
+        conforming, path = state.settings.conforming, state.settings.path()
+        cut = shape(text, conforming)
+        if state.overlay is None and state.world is not None and not cut.fault:
+            plan_ = state.world.plans.get((cut.key, conforming, path), text, cut)
+            if plan_ is not None:
+                return Planned(text, cut, plan_)
+        self._cut = (text, cut)
+        self._ticket = state.ask(Analyse(text, conforming, path, state.snapshot), self)
+        return None
+
+    def answer(self, ticket: int, result: object) -> None:
+        if ticket != self._ticket or self._cut is None:
+            return
+        self._ticket = 0
+        state = self._state
+        if isinstance(result, Failure):
+            self._answer = Plan(refusal=result.refusal)
+            return
+        assert isinstance(result, Plan)
+        self._answer = result
+        text, cut = self._cut
+        if state.overlay is None and state.world is not None and not cut.fault:
+            state.world.plans.put((cut.key, state.settings.conforming, state.settings.path()), text, cut, result)
+
+    def _utf8(self, raw: bytes) -> bytes:
+        codec = self._state.settings.codec
+        if codec is None:
+            name = self._state.settings.reported.get("client_encoding", "")
+            raise Refusal(
+                "unsupported-encoding",
+                f"client_encoding {name} can't be read exactly in statements on protected tables",
+                "SET client_encoding = 'UTF8'.",
+            )
+        try:
+            return raw.decode(codec or "utf-8").encode()
+        except UnicodeDecodeError:
+            message = f'invalid byte sequence for encoding "{codec or "UTF8"}"'
+            raise Refusal("encoding-invalid", message, "Check client_encoding.") from None
+
+    # ---- rights and values
+
+    def allow(self, plan: Plan) -> None:
+        """Raises Refusal if the principal may not run the plan."""
+        state = self._state
+        assert state.access is not None
+        permit(plan, state.access, state.settings.purpose.value)
+        for statement in plan.statements:
+            for effect in statement.effects:
+                if effect.kind in ("execute", "fetch") and effect.name is not None:
+                    self._allow_by_name(effect.kind, effect.name.encode())
+
+    def _allow_by_name(self, kind: str, name: bytes) -> None:
+        """SQL EXECUTE and FETCH reach statements and portals made by protocol messages."""
+        statement = self._state.statements.get(name) if kind == "execute" else None
+        if (statement is not None and not statement.plain) or (kind == "fetch" and name in self._state.portals):
+            raise Refusal(
+                "unsupported-statement",
+                f"{kind.upper()} of a statement on protected columns that was prepared by protocol messages",
+                "Use Bind and Execute messages.",
+            )
+
+    def bound(self, plan: Plan, fingerprint: str, formats: tuple[int, ...]) -> Bound:
+        state = self._state
+        assert state.access is not None
+        tag = plan.statements[0].tag if plan.statements else "query"
+        state.serial += 1
+        return Bound(plan, state.access, state.context(fingerprint, tag), formats, state.serial)
+
+    def literal(self, planned: Planned, place: Input) -> Wanted:
+        """The value of a literal input. Raises Refusal."""
+        assert place.literal is not None
+        data = literal_value(planned.text, planned.shape, place.literal, self._state.settings.conforming)
+        if place.negative:
+            data = b"-" + data
+        return self.wanted(place, sent_type(place, 0), data, 0)
+
+    def wanted(self, place: Input, source: TypeSpec, data: bytes, fmt: int) -> Wanted:
+        """The values at an input. Raises Refusal."""
+        state = self._state
+        assert state.world is not None and state.access is not None
+        reading = state.settings.literal_reading if place.literal is not None else state.settings.reading
+        values = read(place, source, data, fmt, reading, state.world.policy.classes[place.column.class_name])
+        return Wanted(values, items(place, values, state.access), place.use == "write")

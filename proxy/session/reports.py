@@ -1,0 +1,177 @@
+"""Descriptions and reports on their way to the client: RowDescription, ParameterDescription, errors, notices.
+
+Clients see the types and texts of a plaintext database, as far as they may; `pgveil` never adds what they may not.
+"""
+
+import re
+from typing import Final
+
+from proxy import tokens
+from proxy.errors import Refusal
+from proxy.session.effects import Reveal, Revealed
+from proxy.session.ledger import Owed
+from proxy.session.outgoing import client_params, server_params
+from proxy.session.reveal import shown_type
+from proxy.session.state import State
+from proxy.session.statements import Bound, Prepared
+from proxy.session.values import UNKNOWN_OIDS
+from proxy.sql.catalog import Snapshot
+from proxy.sql.plan import Output, Rendered, client_offset
+from proxy.wire import messages
+from proxy.wire.types import array_oid
+
+Fields = list[tuple[bytes, bytes]]
+TEXTS: Final = (b"M", b"D", b"H", b"W", b"q")
+# What of an error may quote a row: detail, context, internal query. SQLSTATE class 22 quotes operands in its message.
+ROW_TEXTS: Final = (b"D", b"W", b"q")
+QUOTED_TAIL: Final = re.compile(rb': ".*"', re.DOTALL)
+WITHHELD: Final = b"(withheld by pgveil: it may quote protected values)"
+
+
+def describe_rows(frame: bytes, outputs: tuple[Output | None, ...] | None, bound: Bound, snapshot: Snapshot) -> bytes:
+    """A RowDescription as the client is to see it. Raises Refusal (policy-drift) if the server's result is not the
+    one that was planned."""
+    fields = messages.parse_row_description(frame, 5, len(frame))
+    planned = outputs if outputs is not None else (None,) * len(fields)
+    if len(planned) != len(fields):
+        raise _drift(f"{len(fields)} columns came where {len(planned)} were planned")
+    for field, output in zip(fields, planned, strict=True):
+        if output is None and snapshot.column(field.table_oid, field.attnum) is not None:
+            raise _drift("a protected column came where none was planned")
+    if outputs is None:
+        return frame
+    return messages.build_row_description(
+        [
+            field if output is None else _described(field, output, bound)
+            for field, output in zip(fields, planned, strict=True)
+        ]
+    )
+
+
+def _described(field: messages.Field, output: Output, bound: Bound) -> messages.Field:
+    column = output.column
+    shown = shown_type(column, bound.access.level(column.class_name))
+    return messages.Field(
+        field.name, field.table_oid, field.attnum, shown.oid, shown.size, shown.typmod, field.format
+    )
+
+
+def _drift(what: str) -> Refusal:
+    return Refusal(
+        "policy-drift",
+        f"the database has changed under the policy: {what}",
+        "The catalog is being read anew; connect again.",
+    )
+
+
+def client_types(statement: Prepared, oids: tuple[int, ...]) -> tuple[int, ...]:
+    """Parameter types as the client's own statement has them; `oids` are the server's."""
+    plan = statement.plan
+    told = [0] * client_params(plan)
+    for use, oid in zip(server_params(plan, len(oids)), oids, strict=False):
+        at = use.source - 1
+        if use.input is None:
+            told[at] = oid
+        elif told[at] == 0:
+            told[at] = _client_type(statement, use.input, at)
+    return tuple(told)
+
+
+def _client_type(statement: Prepared, index: int, at: int) -> int:
+    declared = statement.oids[at] if at < len(statement.oids) else 0
+    if declared not in UNKNOWN_OIDS:
+        return declared
+    place = statement.plan.inputs[index]
+    spec = place.casts[0] if place.casts else place.column.facade
+    return array_oid(spec) if place.array else spec.oid
+
+
+# ---- errors and notices
+
+
+def adapted(fields: Fields, head: Owed | None, state: State) -> Fields:
+    """The server's report with positions as in the client's text, and without what may quote a row if the principal
+    may not see all that the statement touches."""
+    rendered, text = _sent(head)
+    told = fields
+    if rendered is not None and rendered.spans:
+        told = [(code, _moved(value, rendered, text) if code == b"P" else value) for code, value in told]
+    if head is not None and _touches(head) and not _sees_all(state):
+        told = [(code, _without_row(code, value, told)) for code, value in told]
+    return told
+
+
+def _sent(head: Owed | None) -> tuple[Rendered | None, bytes]:
+    if head is None:
+        return None, b""
+    if head.bound is not None:
+        return head.bound.rendered, head.bound.text
+    if head.statement is not None:
+        return head.statement.rendered, head.statement.text
+    return None, b""
+
+
+def _touches(head: Owed) -> bool:
+    plan = head.bound.plan if head.bound is not None else None if head.statement is None else head.statement.plan
+    return plan is not None and not plan.idle
+
+
+def _sees_all(state: State) -> bool:
+    access, world = state.access, state.world
+    if access is None or world is None:
+        return False
+    return all(access.level(name) == "reveal" for name in world.policy.classes)
+
+
+def _moved(position: bytes, rendered: Rendered, text: bytes) -> bytes:
+    """A 1-based character position in the sent text, as one in the client's."""
+    if not position.isdigit():
+        return position
+    sent = rendered.text.decode("utf-8", "replace")
+    at = client_offset(rendered.spans, len(sent[: int(position) - 1].encode()))
+    return str(len(text[:at].decode("utf-8", "replace")) + 1).encode()
+
+
+def _without_row(code: bytes, value: bytes, fields: Fields) -> bytes:
+    if code in ROW_TEXTS:
+        return WITHHELD
+    if code == b"M" and dict(fields).get(b"C", b"")[:2] == b"22":
+        return QUOTED_TAIL.sub(b": " + WITHHELD, value)
+    return value
+
+
+def question(fields: Fields, head: Owed | None, state: State) -> Reveal | None:
+    """What has to be asked to show the tokens in a report; None if there are none."""
+    found: dict[tuple[str, bytes], None] = {}
+    for code, value in fields:
+        if code in TEXTS:
+            for start, end in tokens.find(value):
+                found[("", value[start:end])] = None
+    if not found:
+        return None
+    bound = None if head is None else head.bound
+    context = bound.context if bound is not None else state.context("", "error")
+    return Reveal(tuple(found), (), context)
+
+
+def with_values(fields: Fields, answer: Revealed, state: State) -> Fields:
+    """The report with what may be seen in the tokens' place."""
+    return [(code, _with_values(value, answer, state) if code in TEXTS else value) for code, value in fields]
+
+
+def _with_values(text: bytes, answer: Revealed, state: State) -> bytes:
+    pieces: list[bytes] = []
+    at = 0
+    for start, end in tokens.find(text):
+        shown = answer.tokens.get(text[start:end])
+        if shown is None or shown.level not in ("reveal", "mask") or shown.value is None:
+            continue
+        pieces += (text[at:start], _in_client_encoding(shown.value, state))
+        at = end
+    pieces.append(text[at:])
+    return b"".join(pieces)
+
+
+def _in_client_encoding(value: bytes, state: State) -> bytes:
+    codec = state.settings.reading.client_encoding
+    return value.decode("utf-8", "replace").encode(codec, "replace") if codec else value

@@ -1,0 +1,262 @@
+"""One link as a pure state machine: bytes and answers in, effects out.
+
+Not concerned with sockets, clocks, keys or SQL parsing: `net.link` carries bytes, `Ask` carries questions. Order of
+effects is the order in which they must be performed. After each call, drain `take_effects()`.
+
+    STARTUP         SSLRequest, GSSENCRequest, CancelRequest, StartupMessage
+    AUTHENTICATING  the exchange passes through; AuthenticationOk fixes the principal, then the catalog is asked for
+    READY           two lanes and the ledger between them
+    OPAQUE          replication: bytes pass as they are
+    CLOSED          nothing more goes out
+"""
+
+from typing import Final, final
+
+from proxy.errors import ProtocolFault, Refusal
+from proxy.session.effects import CancelUpstream, Effect, Failure, LoadCatalog, StartTls, ToClient
+from proxy.session.startup import default_path, note_startup, without_channel_binding
+from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY, STARTUP, State, error_response
+from proxy.session.to_client import ServerLane
+from proxy.session.to_server import ClientLane
+from proxy.session.world import World
+from proxy.wire import messages
+from proxy.wire.frames import StartupFrames
+
+# Largest message: PostgreSQL's own bound (MaxAllocSize, 1 GB less one) for both directions.
+MAX_MESSAGE: Final = 0x3FFFFFFF
+MAX_WAITING_ROWS: Final = 4 << 20
+
+
+@final
+class Session:
+    """client: the client's address ('' for a Unix socket). protects: whether the policy protects anything in a
+    database (then its catalog is needed before the first statement). tls: SSLRequest is answered with S."""
+
+    __slots__ = ("_catalog_ticket", "_clients", "_first", "_servers", "_startup_deadline", "state", "tls")
+
+    def __init__(
+        self,
+        client: str = "",
+        tls_subject: str = "",
+        tls: bool = False,
+        max_waiting_rows: int = MAX_WAITING_ROWS,
+        startup_deadline: float = float("inf"),
+    ) -> None:
+        self.state = State(client, tls_subject)
+        self.tls = tls
+        self._first = StartupFrames()
+        self._clients = ClientLane(self.state, MAX_MESSAGE)
+        self._servers = ServerLane(self.state, MAX_MESSAGE, max_waiting_rows)
+        self._catalog_ticket = 0
+        self._startup_deadline = startup_deadline
+
+    # ---- what arrived
+
+    def client_bytes(self, data: bytes) -> None:
+        state = self.state
+        try:
+            if state.phase == READY:
+                self._clients.frames.feed(data)
+                self._clients.pump()
+            elif state.phase == STARTUP:
+                self._startup(data)
+            elif state.phase == AUTHENTICATING:
+                self._clients.frames.feed(data)
+                self._authentication_answers()
+            elif state.phase == OPAQUE:
+                state.to_server.append(data)
+        except ProtocolFault as fault:
+            self._fault(fault)
+
+    def server_bytes(self, data: bytes) -> None:
+        state = self.state
+        try:
+            if state.phase == READY:
+                self._servers.frames.feed(data)
+                self._servers.pump()
+                self._after_replies()
+            elif state.phase == AUTHENTICATING:
+                self._servers.frames.feed(data)
+                self._authentication()
+            elif state.phase == OPAQUE:
+                state.to_client.append(data)
+        except ProtocolFault as fault:
+            self._fault(fault)
+
+    def client_eof(self) -> None:
+        """The client is gone: so is its server session, at once (half a frame never goes to the server)."""
+        self.state.close_both("client gone")
+
+    def server_eof(self) -> None:
+        """The server's last words have been forwarded; the client's connection ends as the server's did."""
+        if self._servers.waiting:
+            self._servers.close_when_empty = True
+            return
+        self.state.close_both("server gone")
+
+    def answer(self, ticket: int, result: object) -> None:
+        """The result of an Ask. Ignored once the link is closed."""
+        state = self.state
+        if state.phase == CLOSED:
+            return
+        try:
+            state.answered(ticket, result)
+            self._after_replies()
+        except ProtocolFault as fault:
+            self._fault(fault)
+
+    def tick(self, now: float) -> None:
+        """now: seconds of the caller's monotonic clock."""
+        if self.state.phase in (STARTUP, AUTHENTICATING) and now >= self._startup_deadline:
+            self.state.close_both("start-up time-out")
+
+    def tls_started(self, subject: str) -> None:
+        """The client's TLS handshake is done; subject: of its certificate, '' if it gave none."""
+        self.state.tls_subject = subject
+        self.tls = False
+
+    def renew(self, world: World) -> None:
+        """Another policy or catalog: counts from the next message on. Links go on."""
+        state = self.state
+        if state.phase == READY and not self._catalog_ticket and state.world is not None:
+            state.renew(world)
+
+    def take_effects(self) -> list[Effect]:
+        self.state.flush()
+        effects = self.state.effects
+        self.state.effects = []
+        return effects
+
+    # ---- start-up
+
+    def _startup(self, data: bytes) -> None:
+        state, first = self.state, self._first
+        first.feed(data)
+        while state.phase == STARTUP and first.next():
+            packet = first.packet
+            request = messages.startup_code(packet)
+            if request in (messages.SSL_REQUEST, messages.GSSENC_REQUEST):
+                self._encryption(request)
+            elif request == messages.CANCEL_REQUEST:
+                state.effects.append(CancelUpstream(packet))
+                state.close("client", "cancel request")
+                state.phase = CLOSED
+            else:
+                self._start(packet)
+
+    def _encryption(self, request: int) -> None:
+        """Bytes behind the request would have come before the handshake: refused (CVE-2021-23222's class)."""
+        if self._first.pending():
+            raise ProtocolFault("client", "bytes behind an encryption request")
+        if request == messages.SSL_REQUEST and self.tls:
+            self.state.effects += [ToClient(b"S"), StartTls("client")]
+        else:
+            self.state.effects.append(ToClient(b"N"))
+
+    def _start(self, packet: bytes) -> None:
+        state = self.state
+        params = messages.parse_startup(packet)
+        state.params = {k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in params.items()}
+        note_startup(state.settings, state.params)
+        state.to_server.append(packet)
+        replication = state.params.get("replication", "").lower()
+        state.phase = AUTHENTICATING
+        if replication in ("true", "on", "yes", "1"):
+            state.phase = OPAQUE
+        rest = self._first.rest()
+        if rest:
+            self.client_bytes(rest)
+
+    # ---- authentication
+
+    def _authentication_answers(self) -> None:
+        """Passwords and SASL answers go through; nothing else may come before ReadyForQuery's time."""
+        frames = self._clients.frames
+        while self.state.phase == AUTHENTICATING and frames.next():
+            kind = frames.buf[frames.start]
+            if kind not in (messages.PASSWORD, messages.TERMINATE):
+                raise ProtocolFault("client", "a statement before authentication")
+            self.state.to_server.append(frames.buf[frames.start : frames.end])
+
+    def _authentication(self) -> None:
+        frames = self._servers.frames
+        state = self.state
+        while state.phase == AUTHENTICATING and frames.next():
+            kind, frame = frames.buf[frames.start], frames.buf[frames.start : frames.end]
+            if kind == messages.AUTHENTICATION:
+                frame = self._authentication_request(frame)
+            elif kind == messages.PARAMETER_STATUS:
+                name, value = messages.parse_parameter_status(frame, 5, len(frame))
+                state.settings.report(name.decode("utf-8", "replace"), value.decode("utf-8", "replace"))
+            state.to_client.append(frame)
+        if state.phase == READY:
+            self._servers.pump()
+
+    def _authentication_request(self, frame: bytes) -> bytes:
+        code = messages.authentication_code(frame)
+        if code == messages.AUTH_OK:
+            self._authenticated()
+        elif code == messages.AUTH_SASL:
+            mechanisms = messages.parse_sasl_mechanisms(frame)
+            return messages.build_sasl_mechanisms(without_channel_binding(mechanisms))
+        return frame
+
+    def _authenticated(self) -> None:
+        """The principal is known. Until the catalog is, nothing is planned."""
+        state = self.state
+        state.authenticate()
+        state.phase = READY
+        self._ask_catalog(False)
+
+    # ---- catalog
+
+    def _ask_catalog(self, fresh: bool) -> None:
+        self._clients.blocked = True
+        self._catalog_ticket = self.state.ask(LoadCatalog(self.state.principal.database, fresh), CatalogJob(self))
+
+    def catalog(self, ticket: int, result: object) -> None:
+        """Answer to LoadCatalog: a World, None (nothing is protected in this database), or why there is none."""
+        state = self.state
+        if ticket != self._catalog_ticket:
+            return
+        self._catalog_ticket = 0
+        self._clients.blocked = False
+        if isinstance(result, Failure):
+            state.fatal(result.refusal)
+            return
+        if result is not None:
+            assert isinstance(result, World)
+            state.renew(result)
+            default_path(state.settings, result.snapshot.search_path_of(state.principal.user))
+        self._clients.pump()
+
+    def _after_replies(self) -> None:
+        """A reply may have been what the client's next message waited for."""
+        state = self.state
+        if state.phase != READY:
+            return
+        if self._servers.ddl_done and state.ledger.status == ord("I"):
+            self._servers.ddl_done = False
+            if not self._catalog_ticket:
+                self._ask_catalog(True)
+        if self._clients.stopped:
+            self._clients.pump()
+
+    def _fault(self, fault: ProtocolFault) -> None:
+        """Tell the client with 08P01, log, end the link."""
+        state = self.state
+        state.note("protocol-fault", {"side": fault.side, "what": fault.what})
+        if fault.side == "client" and state.phase != CLOSED:
+            state.to_client.append(error_response("FATAL", Refusal("protocol", f"protocol violation: {fault.what}")))
+        state.close_both(f"protocol violation by the {fault.side}")
+
+
+@final
+class CatalogJob:
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def answer(self, ticket: int, result: object) -> None:
+        self._session.catalog(ticket, result)

@@ -1,0 +1,126 @@
+"""Server settings that decide how text is read, followed through a link's life.
+
+Those that the server reports (ParameterStatus) are taken from there. search_path (reported only from version 18 on)
+and pgveil.purpose (never) are followed by the statements that set them, with the transaction rules of SET: a SET is
+undone by ROLLBACK, SET LOCAL by the end of the transaction.
+"""
+
+import re
+from typing import Final, final
+
+from proxy.wire.types import UNSAFE_ENCODINGS, Reading, encoding_codec
+
+UNKNOWN: Final = "\0unknown"
+
+
+@final
+class Followed:
+    """One setting under transaction rules. value: its text, or UNKNOWN."""
+
+    __slots__ = ("_committed", "_session", "_touched", "default", "value")
+
+    def __init__(self, default: str) -> None:
+        self.default = default
+        self.value = default
+        self._session = default  # what a commit leaves
+        self._committed = default  # what a rollback brings back
+        self._touched = False
+
+    def set(self, value: str | None, local: bool) -> None:
+        """A SET succeeded; None means TO DEFAULT."""
+        self.value = self.default if value is None else value
+        self._touched = True
+        if not local:
+            self._session = self.value
+
+    def lose(self) -> None:
+        """It may have changed in a way that can't be followed (ROLLBACK TO behind a SET, a computed set_config)."""
+        self.set(UNKNOWN, False)
+
+    @property
+    def touched(self) -> bool:
+        return self._touched
+
+    def end(self, committed: bool) -> None:
+        """The transaction ended."""
+        if self._touched:
+            self.value = self._session if committed else self._committed
+            self._session = self._committed = self.value
+            self._touched = False
+
+
+@final
+class Settings:
+    """ParameterStatus values of a link and what follows from them."""
+
+    __slots__ = ("_reading", "purpose", "reported", "search_path", "user")
+
+    def __init__(self) -> None:
+        self.reported: dict[str, str] = {}
+        self.search_path = Followed(UNKNOWN)
+        self.purpose = Followed("")
+        self.user = ""
+        self._reading: Reading | None = None
+
+    def report(self, name: str, value: str) -> None:
+        """ParameterStatus came."""
+        self.reported[name] = value
+        self._reading = None
+
+    @property
+    def conforming(self) -> bool:
+        return self.reported.get("standard_conforming_strings", "on") == "on"
+
+    @property
+    def codec(self) -> str | None:
+        """Python codec of client text; '' if it is UTF-8 already; None if pgveil can't read it exactly."""
+        name = self.reported.get("client_encoding", "UTF8").upper()
+        if name == "UTF8":
+            return ""
+        if name == "SQL_ASCII":
+            return "" if self.reported.get("server_encoding", "UTF8") in ("UTF8", "SQL_ASCII") else None
+        if name in UNSAFE_ENCODINGS:
+            return None
+        return encoding_codec(name)
+
+    @property
+    def reading(self) -> Reading:
+        """How the client's values are read and written."""
+        if self._reading is None:
+            self._reading = Reading(
+                client_encoding=self.codec or "",
+                date_style=self.reported.get("DateStyle", "ISO, MDY"),
+                time_zone=self.reported.get("TimeZone", "UTC"),
+            )
+        return self._reading
+
+    @property
+    def literal_reading(self) -> Reading:
+        """How literals are read: their text is UTF-8 here whatever the client's encoding."""
+        reading = self.reading
+        if not reading.client_encoding:
+            return reading
+        return Reading(client_encoding="", date_style=reading.date_style, time_zone=reading.time_zone)
+
+    def path(self) -> tuple[str, ...] | None:
+        """search_path as schema names; None if unknown. The server's own report wins (PostgreSQL 18)."""
+        text = self.reported.get("search_path", self.search_path.value)
+        return None if text == UNKNOWN else split_path(text, self.user)
+
+
+_PATH_ITEM: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^\s",]+))\s*(?:,|$)')
+
+
+def split_path(text: str, user: str) -> tuple[str, ...] | None:
+    """A search_path setting as schema names: folded unless quoted, "$user" expanded; None if it can't be read."""
+    names: list[str] = []
+    at = 0
+    while at < len(text):
+        item = _PATH_ITEM.match(text, at)
+        if item is None:
+            return () if not text.strip() else None
+        quoted, bare = item.groups()
+        name = bare.lower() if quoted is None else quoted.replace('""', '"')
+        names.append(user if name == "$user" else name)
+        at = item.end()
+    return tuple([name for name in names if name])

@@ -1,0 +1,233 @@
+"""What the two lanes of a link share: settings, statements, portals, ledger, principal, effects.
+
+One owner a field: `ClientLane` writes statements and portals, `ServerLane` settings and the ledger's head; both put
+effects. Nothing here waits: a question goes out as `Ask` and its `Job` is called with the answer.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Protocol, final
+
+from proxy.errors import Bug, Refusal, Side
+from proxy.policy.access import Access, resolve
+from proxy.session.effects import Ask, Close, Context, Effect, Note, Principal, Request, ToClient, ToServer
+from proxy.session.ledger import Ledger, Owed
+from proxy.session.settings import UNKNOWN, Settings
+from proxy.session.statements import Bound, Prepared
+from proxy.session.world import World
+from proxy.sql.catalog import Snapshot
+from proxy.sql.plan import SessionEffect, StatementPlan
+from proxy.wire import messages
+
+STARTUP: Final = 0  # before the StartupMessage
+AUTHENTICATING: Final = 1
+READY: Final = 2
+OPAQUE: Final = 3  # replication: passed as it is
+CLOSED: Final = 4
+
+
+class Job(Protocol):
+    """Who asked, and goes on with the answer."""
+
+    def answer(self, ticket: int, result: object) -> None: ...
+
+
+@final
+class State:
+    """See the module. `client`, `tls_subject`: of the client's connection, '' if there is none."""
+
+    __slots__ = (
+        "_next_ticket", "access", "barriers", "batch", "client", "effects", "jobs", "ledger",
+        "overlay", "params", "phase", "plain_statements", "portals", "principal", "rolled_back", "serial", "settings",
+        "statements", "tls_subject", "to_client", "to_server", "world",
+    )  # fmt: skip
+
+    def __init__(self, client: str, tls_subject: str) -> None:
+        self.client = client
+        self.tls_subject = tls_subject
+        self.phase = STARTUP
+        self.params: dict[str, str] = {}
+        self.settings = Settings()
+        self.ledger = Ledger()
+        self.statements: dict[bytes, Prepared] = {}
+        self.portals: dict[bytes, Bound] = {}
+        self.world: World | None = None
+        self.overlay: Snapshot | None = None  # the world's snapshot with this transaction's own DDL
+        self.access: Access | None = None
+        self.principal = Principal("", "", "", client, tls_subject, "")
+        self.effects: list[Effect] = []
+        self.to_server: list[bytes] = []
+        self.to_client: list[bytes] = []
+        self.jobs: dict[int, Job] = {}
+        self.barriers = 0  # replies that must be in before the next statement is planned
+        self.batch = 0  # Query, Sync and FunctionCall processed so far
+        self.serial = 0  # portals bound so far
+        self.rolled_back = False  # the transaction that ends now was undone
+        self.plain_statements = 0  # forwarded without a plan, since the last take
+        self._next_ticket = 0
+
+    # ---- effects
+
+    def ask(self, request: Request, job: Job) -> int:
+        """Put an Ask; `job` gets the answer."""
+        self._next_ticket += 1
+        self.jobs[self._next_ticket] = job
+        self.flush()
+        self.effects.append(Ask(self._next_ticket, request))
+        return self._next_ticket
+
+    def answered(self, ticket: int, result: object) -> None:
+        job = self.jobs.pop(ticket, None)
+        if job is None:
+            raise Bug(f"answer to ticket {ticket}, which was not asked or is answered")
+        job.answer(ticket, result)
+
+    def flush(self) -> None:
+        """Bytes written so far become effects, one a side."""
+        if self.to_server:
+            self.effects.append(ToServer(b"".join(self.to_server)))
+            self.to_server.clear()
+        if self.to_client:
+            self.effects.append(ToClient(b"".join(self.to_client)))
+            self.to_client.clear()
+
+    def note(self, kind: str, facts: Mapping[str, str | int | float]) -> None:
+        self.effects.append(Note(kind, facts))
+
+    def close(self, side: Side, reason: str) -> None:
+        self.flush()
+        self.effects.append(Close(side, reason))
+
+    def close_both(self, reason: str) -> None:
+        if self.phase == CLOSED:
+            return
+        self.close("client", reason)
+        self.close("server", reason)
+        self.phase = CLOSED
+        self.jobs.clear()
+
+    def fatal(self, refusal: Refusal) -> None:
+        """Tell the client why, as the server would with FATAL, and end the link: its transaction is rolled back."""
+        if self.phase == CLOSED:
+            return
+        self.to_client.append(error_response("FATAL", refusal))
+        self.note("fatal", {"code": refusal.code, "sqlstate": refusal.sqlstate})
+        self.close_both(refusal.code)
+
+    # ---- entries of the ledger that leave it
+
+    def settle(self, owed: Owed) -> None:
+        """Its reply is complete, or will never come."""
+        if owed.barrier:
+            owed.barrier = False
+            self.barriers -= 1
+
+    def undo(self, owed: Owed) -> None:
+        """The server skipped the message, or refused it: names mean what they meant before."""
+        self.settle(owed)
+        if owed.name is None:
+            return
+        if owed.previous is not None:
+            self.statements[owed.name] = owed.previous
+        else:
+            self.statements.pop(owed.name, None)
+
+    def follow(self, done: StatementPlan) -> bool:
+        """A statement succeeded: follow what it changed. True: DDL."""
+        ddl = False
+        for effect in done.effects:
+            if effect.kind == "ddl":
+                ddl = True
+                self._overlay(done)
+            else:
+                self._follow_setting(effect)
+        return ddl
+
+    def _overlay(self, done: StatementPlan) -> None:
+        """DDL of a transaction that others don't see yet."""
+        snapshot = self.snapshot
+        if snapshot is None:
+            return
+        for relation in done.created:
+            snapshot = snapshot.with_relation(relation)
+        for schema, table in done.altered:
+            snapshot = snapshot.closed_by(schema, table, "it was changed in this transaction; commit first")
+        self.overlay = snapshot
+
+    def _follow_setting(self, effect: SessionEffect) -> None:
+        path, purpose = self.settings.search_path, self.settings.purpose
+        kind, name = effect.kind, effect.name
+        if kind == "set" and name == "search_path":
+            path.set(effect.value, effect.local)
+        elif kind == "set" and name == "pgveil.purpose":
+            purpose.set(effect.value, effect.local)
+        elif kind == "set" and name in ("role", "session_authorization") and "$user" in path.value:
+            path.lose()
+        elif kind in ("reset-all", "discard-all"):
+            path.set(None, False)
+            purpose.set(None, False)
+        elif kind == "unknown-setting" or (kind == "rollback-to" and (path.touched or purpose.touched)):
+            path.lose()
+            purpose.lose()
+        if kind == "discard-all" or (kind == "deallocate" and name is None):
+            self.statements.clear()
+        elif kind == "deallocate" and name is not None:
+            self.statements.pop(name.encode(), None)
+
+    # ---- who asks, and against what
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        if self.overlay is not None:
+            return self.overlay
+        return None if self.world is None else self.world.snapshot
+
+    def authenticate(self) -> None:
+        """AuthenticationOk came: the start-up parameters are now the principal."""
+        get = self.params.get
+        user = get("user", "")
+        self.principal = Principal(
+            user, get("database", user) or user, get("application_name", ""), self.client, self.tls_subject, ""
+        )
+
+    def renew(self, world: World) -> None:
+        """Another policy or catalog from now on; rights are looked up anew."""
+        self.world = world
+        self.overlay = None
+        self.access = resolve(
+            world.policy,
+            user=self.principal.user,
+            database=self.principal.database,
+            application_name=self.principal.application_name,
+            client=self.client,
+            tls_subject=self.tls_subject,
+        )
+
+    def context(self, fingerprint: str, statement: str) -> Context:
+        """For the audit; the purpose is the one declared now."""
+        purpose = self.settings.purpose.value
+        if purpose == UNKNOWN:
+            purpose = ""
+        if purpose != self.principal.purpose:
+            old = self.principal
+            self.principal = Principal(
+                old.user, old.database, old.application_name, old.client, old.tls_subject, purpose
+            )
+        role = "" if self.access is None else self.access.role
+        return Context(self.principal, role, fingerprint, statement)
+
+
+def error_response(severity: str, refusal: Refusal) -> bytes:
+    """An ErrorResponse frame; field codes after "Error and Notice Message Fields"."""
+    fields = [(b"S", severity), (b"V", severity), (b"C", refusal.sqlstate), (b"M", refusal.message)]
+    if refusal.detail:
+        fields.append((b"D", refusal.detail))
+    if refusal.hint:
+        fields.append((b"H", refusal.hint))
+    if refusal.position:
+        fields.append((b"P", str(refusal.position)))
+    if refusal.column:
+        schema, _, rest = refusal.column.partition(".")
+        table, _, column = rest.partition(".")
+        fields += [(b"s", schema), (b"t", table), (b"c", column)]
+    fields.append((b"R", "pgveil"))
+    return messages.build_error_response([(code, text.encode()) for code, text in fields])

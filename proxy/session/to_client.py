@@ -1,0 +1,377 @@
+"""From the server to the client: each reply is forwarded, revealed, or replaced.
+
+The ledger says what a reply answers. Rows with protected columns go out as chunks: the tokens of all whole rows that
+arrived together are asked for at once; what follows waits behind them in the lane, within a bound (`Pause`).
+"""
+
+from collections import deque
+from typing import Final, final
+
+from proxy.errors import Bug, ProtocolFault, Refusal
+from proxy.session import ledger
+from proxy.session.effects import Failure, Pause, Resume, Revealed
+from proxy.session.ledger import Owed
+from proxy.session import reports
+from proxy.session.reveal import Columns, question, replacements
+from proxy.session.state import CLOSED, State, error_response
+from proxy.session.statements import Bound
+from proxy.wire import messages, rows
+from proxy.wire.frames import Frames
+
+ANSWERS: Final = {
+    messages.PARSE_COMPLETE: ledger.PARSE,
+    messages.BIND_COMPLETE: ledger.BIND,
+    messages.CLOSE_COMPLETE: ledger.CLOSE,
+}
+# The server's answer to every statement in a failed transaction (postgres.c, errdetail_abort is version dependent).
+IN_FAILED_TRANSACTION: Final = (
+    (b"S", b"ERROR"),
+    (b"V", b"ERROR"),
+    (b"C", b"25P02"),
+    (b"M", b"current transaction is aborted, commands ignored until end of transaction block"),
+)
+
+
+@final
+class OutSlot:
+    """Bytes for the client, or a place for them. ready_for_query: it is one, of this status (0: it is not)."""
+
+    __slots__ = ("data", "ready", "ready_for_query", "size")
+
+    def __init__(self, data: bytes, ready: bool, size: int) -> None:
+        self.data = data
+        self.ready = ready
+        self.size = size
+        self.ready_for_query = 0
+
+
+@final
+class RowsJob:
+    """A chunk of rows that waits for what may be seen of it."""
+
+    __slots__ = ("_bound", "_columns", "_data", "_fields", "_lane", "_slot")
+
+    def __init__(
+        self, lane: "ServerLane", slot: OutSlot, bound: Bound, columns: Columns, data: bytes, fields: list[bytes | None]
+    ) -> None:
+        self._lane = lane
+        self._slot = slot
+        self._bound = bound
+        self._columns = columns
+        self._data = data
+        self._fields = fields
+
+    def answer(self, ticket: int, result: object) -> None:
+        lane = self._lane
+        if isinstance(result, Failure):
+            lane.fail(result.refusal)
+            return
+        assert isinstance(result, Revealed)
+        try:
+            shown = replacements(self._columns, self._fields, result, lane.state, self._bound)
+        except Refusal as refusal:
+            lane.fail(refusal)
+            return
+        self._slot.data = rows.rewrite(self._data, 0, len(self._data), self._columns.indexes, shown)
+        lane.slot_ready(self._slot)
+
+
+@final
+class ErrorJob:
+    """An ErrorResponse or NoticeResponse in whose texts tokens stand."""
+
+    __slots__ = ("_fields", "_kind", "_lane", "_slot")
+
+    def __init__(self, lane: "ServerLane", slot: OutSlot, kind: int, fields: reports.Fields) -> None:
+        self._lane = lane
+        self._slot = slot
+        self._kind = kind
+        self._fields = fields
+
+    def answer(self, ticket: int, result: object) -> None:
+        shown = result if isinstance(result, Revealed) else Revealed({}, {})
+        fields = reports.with_values(self._fields, shown, self._lane.state)
+        self._slot.data = messages.build_report(self._kind, fields)
+        self._lane.slot_ready(self._slot)
+
+
+@final
+class ServerLane:
+    """See the module. max_waiting: bytes of rows that may wait for the vault (limits.result_buffer)."""
+
+    __slots__ = (
+        "_columns", "_in_rows", "_lane", "_max_waiting", "_paused", "_rows_of", "_waiting", "close_when_empty",
+        "ddl_done", "frames", "state",
+    )  # fmt: skip
+
+    def __init__(self, state: State, max_length: int, max_waiting: int) -> None:
+        self.state = state
+        self.frames = Frames("server", max_length)
+        self.ddl_done = False  # DDL succeeded in this transaction; the catalog is read anew when it ends
+        self.close_when_empty = False  # the server is gone; what waits goes out first
+        self._lane: deque[OutSlot] = deque()
+        self._waiting = 0
+        self._max_waiting = max_waiting
+        self._paused = False
+        self._in_rows = False
+        self._rows_of: Bound | None = None
+        self._columns: Columns | None = None
+
+    # ---- in
+
+    def pump(self) -> None:
+        frames = self.frames
+        while self.state.phase != CLOSED and frames.next():
+            kind = frames.buf[frames.start]
+            if kind == messages.DATA_ROW:
+                self._row()
+                continue
+            self._in_rows = False
+            self._message(kind, frames.buf, frames.start, frames.body, frames.end)
+        self._flow()
+
+    def _message(self, kind: int, buf: bytes, start: int, body: int, end: int) -> None:
+        frame = buf[start:end]
+        if kind == messages.READY_FOR_QUERY:
+            self._ready(buf[body], frame)
+        elif kind in (messages.COMMAND_COMPLETE, messages.EMPTY_QUERY, messages.PORTAL_SUSPENDED):
+            self._complete(kind, frame)
+        elif kind in (messages.PARSE_COMPLETE, messages.BIND_COMPLETE, messages.CLOSE_COMPLETE):
+            self._acknowledged(kind, frame)
+        elif kind in (messages.ROW_DESCRIPTION, messages.NO_DATA):
+            self._described(kind, buf, body, end)
+        elif kind == messages.PARAMETER_DESCRIPTION:
+            self._send(self._parameters(buf, body, end, frame))
+        elif kind == messages.ERROR_RESPONSE:
+            self._error(buf, body, end)
+        elif kind == messages.NOTICE_RESPONSE:
+            self._report(kind, messages.parse_report(buf, body, end), frame, self.state.ledger.head())
+        elif kind == messages.PARAMETER_STATUS:
+            name, value = messages.parse_parameter_status(buf, body, end)
+            self.state.settings.report(name.decode("utf-8", "replace"), value.decode("utf-8", "replace"))
+            self._send(frame)
+        elif kind == messages.COPY_IN_RESPONSE:
+            self.state.ledger.copy_in()
+            self._send(frame)
+        else:
+            self._send(frame)
+
+    # ---- out
+
+    def _send(self, data: bytes) -> None:
+        if self._lane:
+            self._push(OutSlot(data, True, len(data)))
+        else:
+            self.state.to_client.append(data)
+
+    def _push(self, slot: OutSlot) -> None:
+        self._lane.append(slot)
+        self._waiting += slot.size
+
+    def slot_ready(self, slot: OutSlot) -> None:
+        slot.ready = True
+        lane = self._lane
+        while lane and lane[0].ready:
+            first = lane.popleft()
+            self._waiting -= first.size
+            self.state.to_client.append(first.data)
+        if not lane and self.close_when_empty:
+            self.state.close_both("server gone")
+        self._flow()
+
+    @property
+    def waiting(self) -> bool:
+        """Rows or reports wait for the vault."""
+        return bool(self._lane)
+
+    def _flow(self) -> None:
+        if not self._paused and self._waiting > self._max_waiting:
+            self._paused = True
+            self.state.effects.append(Pause("server"))
+        elif self._paused and self._waiting <= self._max_waiting // 2:
+            self._paused = False
+            self.state.effects.append(Resume("server"))
+
+    def fail(self, refusal: Refusal) -> None:
+        """What is owed to the client can't be given: nothing of the chunk goes out, and the link ends, so that the
+        client can't take the statement for done."""
+        self._lane.clear()
+        self.state.fatal(refusal)
+
+    # ---- rows
+
+    def _bound_now(self) -> Bound | None:
+        head = self.state.ledger.head()
+        return None if head is None else head.bound
+
+    def _row(self) -> None:
+        frames = self.frames
+        if not self._in_rows:
+            self._in_rows = True
+            self._rows_of = bound = self._bound_now()
+            outputs = None if bound is None else bound.outputs()
+            self._columns = None if bound is None or outputs is None else Columns(bound, outputs)
+        columns, bound = self._columns, self._rows_of
+        if columns is None or bound is None:
+            self._send(frames.buf[frames.start : frames.end])
+            return
+        self._protected_rows(bound, columns)
+
+    def _protected_rows(self, bound: Bound, columns: Columns) -> None:
+        """All whole rows that are here, as one chunk."""
+        frames = self.frames
+        fields: list[bytes | None] = []
+        stop = rows.collect(frames.buf, frames.start, frames.limit(), columns.indexes, columns.width, fields)
+        data = frames.buf[frames.start : stop]
+        frames.skip_to(stop)
+        asked = question(columns, fields, bound, self.state.settings.reading)
+        bound.revealed += len(fields)
+        cap = bound.access.rows
+        if cap is not None and bound.revealed > cap:
+            self.fail(_too_many(cap))
+        elif asked is None:
+            self._send(data)
+        else:
+            slot = OutSlot(b"", False, len(data))
+            self._push(slot)
+            self.state.ask(asked, RowsJob(self, slot, bound, columns, data, fields))
+
+    # ---- replies
+
+    def _acknowledged(self, kind: int, frame: bytes) -> None:
+        head = self._expect(ANSWERS[kind])
+        if kind == messages.PARSE_COMPLETE and head.statement is not None:
+            head.statement.confirmed = True
+        self.state.ledger.done()
+        self._send(frame)
+
+    def _expect(self, kind: int) -> Owed:
+        head = self.state.ledger.head()
+        if head is None or head.kind != kind:
+            raise ProtocolFault("server", "a reply to a message that was not sent")
+        if head.refusal is not None:
+            raise Bug("a message that was bound to fail succeeded")
+        return head
+
+    def _complete(self, kind: int, frame: bytes) -> None:
+        """CommandComplete, EmptyQueryResponse or PortalSuspended."""
+        head = self.state.ledger.head()
+        if head is None:
+            raise ProtocolFault("server", "a result that was not asked for")
+        if head.refusal is not None:
+            raise Bug("a statement that was bound to fail succeeded")
+        bound = head.bound
+        if bound is not None and kind == messages.COMMAND_COMPLETE:
+            self._effects(bound, frame)
+        if head.kind == ledger.EXECUTE:
+            self.state.ledger.done()
+            self.state.settle(head)
+        elif bound is not None:
+            bound.statement += 1
+        self._send(frame)
+
+    def _effects(self, bound: Bound, frame: bytes) -> None:
+        """A statement succeeded: follow what it changed."""
+        statements = bound.plan.statements
+        if bound.statement >= len(statements):
+            return
+        if frame[5:13] == b"ROLLBACK":
+            self.state.rolled_back = True
+        self.ddl_done = self.state.follow(statements[bound.statement]) or self.ddl_done
+
+    def _described(self, kind: int, buf: bytes, body: int, end: int) -> None:
+        """RowDescription or NoData: ends a Describe, begins a result of a Query."""
+        frame = buf[body - 5 : end]
+        head = self.state.ledger.head()
+        if head is None:
+            raise ProtocolFault("server", "a row description that was not asked for")
+        bound = head.bound
+        if kind == messages.ROW_DESCRIPTION and bound is not None:
+            outputs = bound.outputs()
+            snapshot = self.state.snapshot
+            if snapshot is not None:
+                try:
+                    frame = reports.describe_rows(frame, outputs, bound, snapshot)
+                except Refusal as drift:
+                    self.fail(drift)
+                    return
+        if head.kind in (ledger.DESCRIBE_STATEMENT, ledger.DESCRIBE_PORTAL):
+            self.state.ledger.done()
+        self._send(frame)
+
+    def _parameters(self, buf: bytes, body: int, end: int, frame: bytes) -> bytes:
+        head = self._expect(ledger.DESCRIBE_STATEMENT)
+        if head.statement is None or head.statement.plain:
+            return frame
+        oids = messages.parse_parameter_description(buf, body, end)
+        return messages.build_parameter_description(reports.client_types(head.statement, oids))
+
+    def _ready(self, status: int, frame: bytes) -> None:
+        state = self.state
+        ended = state.ledger.ready_for_query(status)
+        if ended is not None:
+            state.settle(ended)
+        if status == ord("I"):
+            self._transaction_ended(ended)
+        self._send(frame)
+
+    def _transaction_ended(self, ended: Owed | None) -> None:
+        state = self.state
+        committed = not state.rolled_back
+        state.settings.search_path.end(committed)
+        state.settings.purpose.end(committed)
+        state.rolled_back = False
+        if state.portals and ended is not None:
+            for name in [n for n, bound in state.portals.items() if bound.batch <= ended.mark]:
+                del state.portals[name]
+
+    # ---- errors
+
+    def _error(self, buf: bytes, body: int, end: int) -> None:
+        state = self.state
+        fields = messages.parse_report(buf, body, end)
+        head = state.ledger.head()
+        refusal = None if head is None else head.refusal
+        failed = state.ledger.status == ord("E")
+        state.rolled_back = True
+        for entry in reversed(state.ledger.error()):
+            state.undo(entry)
+        if refusal is not None:
+            self._refused(refusal, fields, failed)
+            return
+        self._report(messages.ERROR_RESPONSE, fields, buf[body - 5 : end], head)
+
+    def _refused(self, refusal: Refusal, fields: reports.Fields, failed: bool) -> None:
+        """The error of a message that was made to fail: ours in its place, but for a transaction that had failed
+        before, whose answer is the same to every statement."""
+        severity = dict(fields).get(b"V", b"ERROR")
+        if severity != b"ERROR":
+            self._send(messages.build_report(messages.ERROR_RESPONSE, fields))
+        elif failed:
+            self._send(messages.build_report(messages.ERROR_RESPONSE, list(IN_FAILED_TRANSACTION)))
+        else:
+            self._send(error_response("ERROR", refusal))
+
+    def _report(self, kind: int, fields: reports.Fields, frame: bytes, head: Owed | None) -> None:
+        """An ErrorResponse or NoticeResponse of the server, with values in the place of tokens where they may be
+        seen."""
+        state = self.state
+        if state.snapshot is None:
+            self._send(frame)
+            return
+        told = reports.adapted(fields, head, state)
+        asked = reports.question(told, head, state)
+        if asked is None:
+            self._send(frame if told is fields else messages.build_report(kind, told))
+            return
+        slot = OutSlot(b"", False, len(frame))
+        self._push(slot)
+        state.ask(asked, ErrorJob(self, slot, kind, told))
+
+
+def _too_many(cap: int) -> Refusal:
+    return Refusal(
+        "too-many-rows",
+        f"the statement shows more than {cap} protected values, the `rows` cap of this role",
+        "Select fewer rows, or raise `rows` in the policy.",
+    )

@@ -1,0 +1,473 @@
+"""From the client to the server: each message is forwarded, given tokens for values, or made to fail.
+
+A lane is a queue of slots; the head drains while it is ready. Messages are planned strictly in order; planning stops
+(`_held`) while a plan is being made, while a reply that changes how text is read is owed (`State.barriers`), or while
+it is not known which statement a name stands for. Tokens are asked for ahead, so one vault call serves a pipeline.
+"""
+
+from collections import deque
+from typing import Final, final
+
+from proxy.errors import ProtocolFault, Refusal
+from proxy.session import ledger
+from proxy.session.effects import Audit, Context, Failure, Pause, Resume
+from proxy.session.ledger import Owed
+from proxy.session.outgoing import (
+    BindMessage,
+    Outgoing,
+    ParseMessage,
+    QueryMessage,
+    client_params,
+    refused,
+    wrong_count,
+)
+from proxy.session.planning import Planned, Planner
+from proxy.session.slots import NOTHING, NULL, Slot, TokenJob, Wanted
+from proxy.session.state import READY, State
+from proxy.session.statements import Prepared
+from proxy.session.values import sent_type
+from proxy.sql.plan import FORWARD, Plan
+from proxy.sql.shape import fingerprint, shape
+from proxy.wire import messages
+from proxy.wire.frames import Frames
+
+# Bytes that may wait in the lane behind a vault call before the client is paused: some thousand ordinary messages.
+MAX_WAITING: Final = 1 << 20
+# A client that prepares without end is stopped where the server itself would run out of memory much later.
+MAX_STATEMENTS: Final = 100_000
+FLUSH: Final = messages.build_flush()
+PREPARE_AGAIN: Final = "Policy, catalog or search_path changed since it was prepared: prepare it again."
+EMPTY: Final = shape(b"", True)
+Place = tuple[bytes, int, int, int]  # of a message: buffer, start, body, end
+
+
+@final
+class ClientLane:
+    """See the module."""
+
+    __slots__ = ("_flushed", "_held", "_lane", "_paused", "_planner", "_waiting", "blocked", "frames", "state")
+
+    def __init__(self, state: State, max_length: int) -> None:
+        self.state = state
+        self.frames = Frames("client", max_length)
+        self.blocked = False  # the catalog is being read: nothing is planned
+        self._planner = Planner(state)
+        self._lane: deque[Slot] = deque()
+        self._waiting = 0  # bytes in the lane
+        self._held: Place | None = None
+        self._paused = False
+        self._flushed = False  # the server was asked to send the reply that the held message waits for
+
+    # ---- in
+
+    def pump(self) -> None:
+        """Process messages until one has to wait."""
+        state, frames = self.state, self.frames
+        while state.phase == READY and not self.blocked and not self._planner.waiting:
+            held = self._held
+            if held is not None:
+                self._held = None
+                self._message(held[0], held[1], held[2], held[3])
+                if self._held is not None:
+                    break
+                self._flushed = False
+            elif frames.next():
+                self._message(frames.buf, frames.start, frames.body, frames.end)
+            else:
+                break
+        self._flow()
+
+    def _message(self, buf: bytes, start: int, body: int, end: int) -> None:
+        kind = buf[start]
+        if kind == messages.BIND:
+            self._bind(buf, start, body, end)
+        elif kind == messages.EXECUTE:
+            self._execute(buf, start, body, end)
+        elif kind == messages.SYNC:
+            self._send(buf[start:end], self._ending(ledger.SYNC, ledger.PLAIN_SYNC))
+        elif kind == messages.QUERY:
+            self._query(buf, start, body, end)
+        elif kind == messages.PARSE:
+            self._parse(buf, start, body, end)
+        elif kind == messages.DESCRIBE:
+            self._describe(buf, start, body, end)
+        elif kind == messages.CLOSE:
+            self._close(buf, start, body, end)
+        elif kind == messages.FUNCTION_CALL:
+            self._function(buf, start, body, end)
+        elif kind in (messages.COPY_DONE, messages.COPY_FAIL):
+            self._send(buf[start:end], ledger.PLAIN_COPY_END)
+        elif kind in (messages.COPY_DATA, messages.FLUSH, messages.TERMINATE, messages.PASSWORD):
+            self._send(buf[start:end], None)
+        else:
+            raise ProtocolFault("client", f"unknown message type {kind}")
+
+    # ---- out
+
+    def _send(self, data: bytes, owed: Owed | None) -> None:
+        """A message that is ready; it goes at once if nothing waits before it."""
+        if self._lane:
+            self._lane.append(Slot(data, owed, True))
+            self._waiting += len(data)
+        elif self._let_go(owed):
+            self.state.to_server.append(data)
+
+    def _let_go(self, owed: Owed | None) -> bool:
+        """Count the message in. False: the server, skipping to Sync after an error, would not read it."""
+        if owed is None:
+            return True
+        if self.state.ledger.push(owed):
+            return True
+        self.state.undo(owed)
+        return False
+
+    def slot_ready(self, slot: Slot) -> None:
+        slot.ready = True
+        self._waiting += len(slot.data)
+        lane = self._lane
+        while lane and lane[0].ready:
+            slot = lane.popleft()
+            self._waiting -= len(slot.data)
+            if self._let_go(slot.owed):
+                self.state.to_server.append(slot.data)
+        self._flow()
+
+    def slot_refused(self, slot: Slot, failure: Failure) -> None:
+        assert slot.owed is not None
+        self._note(failure.refusal, slot.owed)
+        self.slot_ready(slot)
+
+    def _flow(self) -> None:
+        """Pause the client when too much of what it sent waits."""
+        waiting = self._waiting + self.frames.pending()
+        if not self._paused and waiting > MAX_WAITING and self.stopped:
+            self._paused = True
+            self.state.effects.append(Pause("client"))
+        elif self._paused and (waiting <= MAX_WAITING // 2 or not self.stopped):
+            self._paused = False
+            self.state.effects.append(Resume("client"))
+
+    @property
+    def stopped(self) -> bool:
+        """Something waits: a slot for its tokens, a message for its plan or for a reply."""
+        return bool(self._lane) or self._held is not None or self._planner.waiting or self.blocked
+
+    def _dispatch(self, message: Outgoing, wanted: list[Wanted], context: Context, audited: list[Wanted]) -> None:
+        """Send `message` when the tokens of its values are there."""
+        slot = Slot(b"", message.owed, False)
+        self._lane.append(slot)
+        job = TokenJob(self, slot, message, wanted)
+        job.start(self.state, context, tuple([item for each in audited for item in each.items]))
+
+    def _refuse(self, message: Outgoing, refusal: Refusal) -> None:
+        self._send(refused(message, refusal), message.owed)
+        self._note(refusal, message.owed)
+
+    def _wait(self, place: Place) -> None:
+        """Hold the message until a reply that is owed is in; Flush makes the server send it."""
+        self._held = place
+        if not self._flushed:
+            self._flushed = True
+            self._send(FLUSH, None)
+
+    # ---- Query
+
+    def _query(self, buf: bytes, start: int, body: int, end: int) -> None:
+        raw = messages.parse_query(buf, body, end)
+        if self._planner.plain(raw):
+            self.state.plain_statements += 1
+            self._send(buf[start:end], self._ending(ledger.QUERY, ledger.PLAIN_QUERY))
+            return
+        if self.state.barriers and not self._planner.answered:
+            self._wait((buf, start, body, end))
+            return
+        try:
+            planned = self._planner.plan(raw)
+            if planned is None:
+                self._held = (buf, start, body, end)
+                return
+            self._query_planned(planned, buf[start:end])
+        except Refusal as refusal:
+            self._refuse(QueryMessage(b"", EMPTY, "", self._ending(ledger.QUERY, None)), refusal)
+
+    def _query_planned(self, planned: Planned, frame: bytes) -> None:
+        plan = planned.plan
+        if plan.refusal is not None:
+            raise plan.refusal
+        if plan.idle:
+            self._send(frame, self._ending(ledger.QUERY, ledger.PLAIN_QUERY))
+            return
+        self._planner.allow(plan)
+        if any(place.literal is None for place in plan.inputs):
+            raise Refusal("syntax", "a simple query has no parameters")
+        wanted = [self._planner.literal(planned, place) for place in plan.inputs]
+        owed = self._ending(ledger.QUERY, None)
+        owed.bound = self._planner.bound(plan, fingerprint(planned.shape.key), ())
+        self._barring(owed)
+        if not plan.edits:
+            self._send(frame, owed)
+            return
+        message = QueryMessage(planned.text, planned.shape, self.state.settings.codec or "", owed)
+        self._dispatch(message, wanted, owed.bound.context, [])
+
+    def _ending(self, kind: int, plain: Owed | None) -> Owed:
+        """The entry of a message that ends in ReadyForQuery; it marks the portals that may die with it."""
+        state = self.state
+        state.batch += 1
+        unnamed = state.statements.pop(b"", None) if kind == ledger.QUERY else None
+        if plain is not None and not state.portals and unnamed is None:
+            return plain
+        owed = Owed(kind)
+        owed.mark = state.serial
+        if unnamed is not None:
+            owed.name, owed.previous = b"", unnamed
+        return owed
+
+    # ---- Parse
+
+    def _parse(self, buf: bytes, start: int, body: int, end: int) -> None:
+        name, text, oids = messages.parse_parse(buf, body, end)
+        if self._planner.plain(text):
+            self.state.plain_statements += 1
+            self._send(buf[start:end], self._register(self._prepared(name, text, FORWARD, oids)))
+            return
+        if self.state.barriers and not self._planner.answered:
+            self._wait((buf, start, body, end))
+            return
+        try:
+            planned = self._planner.plan(text)
+            if planned is None:
+                self._held = (buf, start, body, end)
+                return
+            statement = self._prepared(name, planned.text, planned.plan, oids)
+            self._parse_planned(statement, planned, buf[start:end])
+        except Refusal as refusal:
+            owed = self._register(self._prepared(name, b"", Plan(refusal=refusal), oids))
+            self._refuse(ParseMessage("", owed), refusal)
+
+    def _parse_planned(self, statement: Prepared, planned: Planned, frame: bytes) -> None:
+        plan = planned.plan
+        if plan.refusal is not None:
+            raise plan.refusal
+        extra = plan.params is not None and len(plan.params) > client_params(plan)
+        if extra and len(statement.oids) > client_params(plan):
+            raise Refusal("unsupported-statement", "more parameter types are declared than the statement has")
+        literals = [place for place in plan.inputs if place.literal is not None]
+        if literals:
+            self._planner.allow(plan)
+        wanted = [NOTHING if p.literal is None else self._planner.literal(planned, p) for p in plan.inputs]
+        statement.shape = planned.shape
+        if not plan.edits and plan.params is None:
+            self._send(frame, self._register(statement))
+            return
+        tag = plan.statements[0].tag if plan.statements else "parse"
+        context = self.state.context(fingerprint(planned.shape.key), tag)
+        message = ParseMessage(self.state.settings.codec or "", self._register(statement))
+        self._dispatch(message, wanted, context, [])
+
+    def _prepared(self, name: bytes, text: bytes, plan: Plan, oids: tuple[int, ...]) -> Prepared:
+        state = self.state
+        statement = Prepared(name, text, plan, oids, state.batch)
+        statement.renew(plan, 0 if state.snapshot is None else state.snapshot.version, state.settings.path())
+        return statement
+
+    def _register(self, statement: Prepared) -> Owed:
+        """The name stands for this statement from now on, unless the server does not take it."""
+        statements = self.state.statements
+        if len(statements) >= MAX_STATEMENTS and statement.name not in statements:
+            raise ProtocolFault("client", f"more than {MAX_STATEMENTS} prepared statements")
+        owed = Owed(ledger.PARSE, statement=statement)
+        owed.name, owed.previous = statement.name, statements.get(statement.name)
+        statements[statement.name] = statement
+        return owed
+
+    # ---- Bind
+
+    def _bind(self, buf: bytes, start: int, body: int, end: int) -> None:
+        portal, name = messages.bind_names(buf, body, end)
+        statement = self.state.statements.get(name)
+        if statement is not None and not self._known(statement, (buf, start, body, end)):
+            return
+        if statement is None or statement.plain:
+            self.state.portals.pop(portal, None)
+            self._send(buf[start:end], ledger.PLAIN_BIND)
+            return
+        parts = messages.parse_bind(buf, body, end)
+        try:
+            self._bind_planned(parts, statement, buf[start:end])
+        except Refusal as refusal:
+            self.state.portals.pop(portal, None)
+            self._refuse(BindMessage(parts, statement, Owed(ledger.BIND)), refusal)
+
+    def _known(self, statement: Prepared, place: Place) -> bool:
+        """Whether it is certain what the statement is, and that its plan is of today; else the message is held."""
+        state = self.state
+        if not statement.confirmed and statement.batch != state.batch and statement.name:
+            self._held = place  # whether the name stands for it depends on a reply still owed
+            return False
+        version = 0 if state.snapshot is None else state.snapshot.version
+        if statement.plain and statement.version == version:
+            return True
+        if state.barriers and not self._planner.answered:
+            self._wait(place)
+            return False
+        if statement.version == version and statement.search_path == state.settings.path():
+            return True
+        return self._replan(statement, place, version)
+
+    def _replan(self, statement: Prepared, place: Place, version: int) -> bool:
+        """Policy, catalog or search_path changed since Parse: plan the text anew. False: the plan is being made.
+
+        The server holds the text that was sent at Parse, so other edits would mean another statement: refused with
+        the server's own words for a plan that changed, which drivers answer by preparing again.
+        """
+        plan: Plan | None = FORWARD
+        if statement.plan.refusal is not None:
+            plan = statement.plan
+        elif not self._planner.plain(statement.text):
+            plan = self._plan_again(statement)
+            if plan is None:
+                self._held = place
+                return False
+        if plan.refusal is None and not _same_text(plan, statement.plan):
+            plan = Plan(refusal=Refusal("plan-changed", "cached plan must not change result type", PREPARE_AGAIN))
+        statement.renew(plan, version, self.state.settings.path())
+        return True
+
+    def _plan_again(self, statement: Prepared) -> Plan | None:
+        try:
+            planned = self._planner.plan(statement.text)
+        except Refusal as refusal:
+            return Plan(refusal=refusal)
+        if planned is None:
+            return None
+        statement.shape = planned.shape
+        return planned.plan
+
+    def _bind_planned(self, parts: messages.Bind, statement: Prepared, frame: bytes) -> None:
+        state, plan = self.state, statement.plan
+        if plan.refusal is not None:
+            raise plan.refusal
+        self._planner.allow(plan)
+        if len(parts.params) != client_params(plan):
+            state.portals.pop(parts.portal, None)
+            self._send(wrong_count(parts, plan), ledger.PLAIN_BIND)
+            return
+        assert statement.shape is not None
+        bound = self._planner.bound(plan, fingerprint(statement.shape.key), parts.result_formats)
+        bound.rendered, bound.text = statement.rendered, statement.text
+        wanted = [self._parameter(parts, statement, index) for index in range(len(plan.inputs))]
+        audited = self._searched(statement)
+        state.portals[parts.portal] = bound
+        owed = Owed(ledger.BIND, bound, statement)
+        if plan.params is None and not audited:
+            self._send(frame, owed)
+            return
+        self._dispatch(BindMessage(parts, statement, owed), wanted, bound.context, audited)
+
+    def _parameter(self, parts: messages.Bind, statement: Prepared, index: int) -> Wanted:
+        """The values of input `index` if a parameter carries it (a literal's token is in the text already)."""
+        place = statement.plan.inputs[index]
+        if place.param is None:
+            return NOTHING
+        at = place.param - 1
+        data = parts.params[at]
+        if data is None:
+            return NULL
+        source = sent_type(place, statement.oids[at] if at < len(statement.oids) else 0)
+        return self._planner.wanted(place, source, data, messages.param_format(parts.param_formats, at))
+
+    def _searched(self, statement: Prepared) -> list[Wanted]:
+        """Literals that the statement looks for: each execution is a search of its own and is recorded as one."""
+        places = [p for p in statement.plan.inputs if p.literal is not None and p.use == "search"]
+        if not places or statement.shape is None:
+            return []
+        planned = Planned(statement.text, statement.shape, statement.plan)
+        return [self._planner.literal(planned, place) for place in places]
+
+    # ---- Describe, Execute, Close, FunctionCall
+
+    def _describe(self, buf: bytes, start: int, body: int, end: int) -> None:
+        kind, name = messages.parse_describe(buf, body, end)
+        state = self.state
+        if kind == ord("P"):
+            bound = state.portals.get(name)
+            owed = ledger.PLAIN_DESCRIBE_PORTAL if bound is None else Owed(ledger.DESCRIBE_PORTAL, bound)
+            self._send(buf[start:end], owed)
+            return
+        statement = state.statements.get(name)
+        if statement is not None and not self._known(statement, (buf, start, body, end)):
+            return
+        if statement is None or statement.plain or statement.plan.refusal is not None:
+            self._send(buf[start:end], ledger.PLAIN_DESCRIBE_STATEMENT)
+            return
+        mark = "" if statement.shape is None else fingerprint(statement.shape.key)
+        bound = self._planner.bound(statement.plan, mark, ())
+        self._send(buf[start:end], Owed(ledger.DESCRIBE_STATEMENT, bound, statement))
+
+    def _execute(self, buf: bytes, start: int, body: int, end: int) -> None:
+        portals = self.state.portals
+        bound = portals.get(messages.execute_portal(buf, body, end)) if portals else None
+        if bound is None:
+            self._send(buf[start:end], ledger.PLAIN_EXECUTE)
+            return
+        owed = Owed(ledger.EXECUTE, bound)
+        self._barring(owed)
+        self._send(buf[start:end], owed)
+
+    def _close(self, buf: bytes, start: int, body: int, end: int) -> None:
+        kind, name = messages.parse_close(buf, body, end)
+        state = self.state
+        if kind == ord("P"):
+            state.portals.pop(name, None)
+        elif name in state.statements:
+            owed = Owed(ledger.CLOSE)
+            owed.name, owed.previous = name, state.statements.pop(name)
+            self._send(buf[start:end], owed)
+            return
+        self._send(buf[start:end], ledger.PLAIN_CLOSE)
+
+    def _function(self, buf: bytes, start: int, body: int, end: int) -> None:
+        """FunctionCall (fastpath): refused if the function could reach a protected table."""
+        snapshot = self.state.snapshot
+        oid = messages.function_oid(buf, body, end)
+        if snapshot is None or not snapshot.reaches(oid):
+            self._send(buf[start:end], self._ending(ledger.FUNCTION, ledger.PLAIN_FUNCTION))
+            return
+        owed = self._ending(ledger.FUNCTION, None)
+        owed.refusal = Refusal(
+            "depends-on-protected", f"function {oid} reaches a protected table", "Call it in a SELECT statement."
+        )
+        self._send(messages.build_function_call(0), owed)
+        self._note(owed.refusal, owed)
+
+    # ---- entries
+
+    def _barring(self, owed: Owed) -> None:
+        """Planning waits for the reply to this entry, if its plan says so."""
+        if owed.bound is not None and owed.bound.plan.barrier:
+            owed.barrier = True
+            self.state.barriers += 1
+
+    def _note(self, refusal: Refusal, owed: Owed) -> None:
+        """A refusal is counted, logged and recorded."""
+        state = self.state
+        context = owed.bound.context if owed.bound is not None else state.context("", "")
+        state.note("refusal", {"code": refusal.code, "sqlstate": refusal.sqlstate, "column": refusal.column})
+        state.ask(Audit("refuse", (), context, refusal.code), IGNORE)
+
+
+@final
+class Ignore:
+    """The audit of a refusal: nothing goes out whatever becomes of it."""
+
+    def answer(self, ticket: int, result: object) -> None:
+        return
+
+
+IGNORE: Final = Ignore()
+
+
+def _same_text(plan: Plan, old: Plan) -> bool:
+    """Whether both plans send the same statement with the same parameters."""
+    return plan.edits == old.edits and plan.inputs == old.inputs and plan.params == old.params

@@ -1,0 +1,115 @@
+"""From what stands in a statement (a literal, a parameter) to the canonical value that becomes a token.
+
+A value is read as the type that it has in the statement, its casts are applied, then it is assigned to (write) or
+compared with (search) the column's facade type, as PostgreSQL would; where that needs more than is certain, refused.
+"""
+
+from typing import Final
+
+from proxy.errors import Refusal
+from proxy.policy.access import Access
+from proxy.policy.rules import ValueClass
+from proxy.policy.values import Rejected, check
+from proxy.session.effects import Item
+from proxy.sql.plan import Input
+from proxy.wire.types import (
+    BadValue,
+    Reading,
+    TypeSpec,
+    apply_cast,
+    by_oid,
+    decode_array,
+    element_of,
+    to_canonical,
+)
+
+TEXT_FAMILY: Final = frozenset(("text", "varchar", "bpchar", "name"))
+INTEGERS: Final = frozenset(("int2", "int4", "int8"))
+NUMBERS: Final = frozenset(("int2", "int4", "int8", "numeric"))
+# What PostgreSQL turns into text by assignment with a text that is the canonical one.
+ASSIGNED_TO_TEXT: Final = frozenset(("int2", "int4", "int8", "numeric", "uuid", "bool"))
+UNKNOWN_OIDS: Final = frozenset((0, 705))
+UTF8_ISO: Final = Reading(client_encoding="", date_style="ISO, MDY", time_zone="UTC")
+
+
+def sent_type(place: Input, oid: int) -> TypeSpec:
+    """The type that a parameter has for its client. oid: as declared in Parse, 0 if it was not.
+
+    Raises Refusal (unsupported-type).
+    """
+    if oid in UNKNOWN_OIDS:
+        return place.casts[0] if place.casts else place.column.facade
+    spec = by_oid(element_of(oid) if place.array else oid)
+    if spec is None:
+        raise Refusal(
+            "unsupported-type",
+            f"parameter ${place.param} for column {place.column.label} is declared with type OID {oid}",
+            "Send it as text, or as the column's own type.",
+            column=place.column.label,
+        )
+    return spec
+
+
+def read(
+    place: Input, source: TypeSpec, data: bytes, fmt: int, reading: Reading, kind: ValueClass
+) -> tuple[bytes | None, ...]:
+    """The canonical values at `place`: one, or an array's elements (None for NULL). Raises Refusal."""
+    try:
+        elements = decode_array(data, fmt) if place.array else [data]
+        return tuple([None if e is None else _one(place, source, e, fmt, reading, kind) for e in elements])
+    except BadValue as bad:
+        raise refusal_of(bad, place) from None
+
+
+def refusal_of(bad: BadValue, place: Input) -> Refusal:
+    """The server's own words about a value of a wrong form, with the column named and the value not."""
+    return Refusal(bad.code, bad.message, column=place.column.label)
+
+
+def _one(place: Input, source: TypeSpec, data: bytes, fmt: int, reading: Reading, kind: ValueClass) -> bytes:
+    value = to_canonical(source, data, fmt, reading)
+    for cast in place.casts:
+        value = apply_cast(source, cast, value)
+        source = cast
+    value = _fit(place, source, value)
+    checked = check(kind, value)
+    if isinstance(checked, Rejected):
+        raise Refusal(
+            "value-rejected",
+            f"the value for column {place.column.label} is no valid {kind.kind}",
+            f"Class {kind.name} has `invalid: reject`: {checked.reason}.",
+            column=place.column.label,
+        )
+    return checked
+
+
+def _fit(place: Input, source: TypeSpec, value: bytes) -> bytes:
+    """The value as the column's type holds it (write: assignment, with its length limit) or compares it (search)."""
+    facade = place.column.facade
+    if place.use == "search":
+        facade = TypeSpec(facade.name, facade.oid, facade.size)
+    if not _comparable(place, source.name, facade.name):
+        raise Refusal(
+            "unsupported-type",
+            f"column {place.column.label} is of type {facade.name} but the value is of type {source.name}",
+            "Give the value as text or cast it to the column's type.",
+            column=place.column.label,
+        )
+    return to_canonical(facade, value, 0, UTF8_ISO)
+
+
+def _comparable(place: Input, source: str, facade: str) -> bool:
+    if source == facade or (source in TEXT_FAMILY and facade in TEXT_FAMILY):
+        return True
+    if source in INTEGERS and facade in NUMBERS:
+        return True
+    return place.use == "write" and facade in TEXT_FAMILY and source in ASSIGNED_TO_TEXT
+
+
+def items(place: Input, values: tuple[bytes | None, ...], access: Access) -> tuple[Item, ...]:
+    """The values as items to tokenise (NULLs left out)."""
+    name = place.column.class_name
+    through = place.column.write_tokens or access.writes_tokens(name)
+    return tuple([Item(name, value, through) for value in values if value is not None])
+
+

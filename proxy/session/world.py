@@ -1,0 +1,75 @@
+"""What all links of one database share: policy, catalog snapshot, and the plans made from them.
+
+A `World` is never changed, only replaced (policy reload, catalog refresh); its plan cache grows within a bound. A
+plan belongs to (shape, standard_conforming_strings, search_path) of one world.
+"""
+
+from collections import OrderedDict
+from typing import Final, final
+
+from proxy.policy.rules import Policy
+from proxy.sql.catalog import Snapshot
+from proxy.sql.plan import Plan
+from proxy.sql.shape import Shape, literal_value
+
+Key = tuple[bytes, bool, tuple[str, ...] | None]
+Pins = tuple[bytes, ...]
+
+# 20,000 plans of ordinary applications (a few hundred shapes) never come near; the bound is there for a client that
+# makes a new shape each time. A plan weighs some 2 KB.
+MAX_SHAPES: Final = 20_000
+# Plans of one shape that differ by a pinned literal (ORDER BY 1, ORDER BY 2 …).
+MAX_PINNED: Final = 64
+
+
+@final
+class PlanCache:
+    """shape -> plan; a shape with pinned literals has a plan for each combination of their values."""
+
+    __slots__ = ("_plans", "hits", "misses")
+
+    def __init__(self) -> None:
+        self._plans: OrderedDict[Key, tuple[tuple[int, ...], dict[Pins, Plan]]] = OrderedDict()
+        self.hits = 0
+        self.misses = 0
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def get(self, key: Key, text: bytes, shape: Shape) -> Plan | None:
+        found = self._plans.get(key)
+        if found is not None:
+            plan = found[1].get(pins(found[0], text, shape, key[1]))
+            if plan is not None:
+                self.hits += 1
+                return plan
+        self.misses += 1
+        return None
+
+    def put(self, key: Key, text: bytes, shape: Shape, plan: Plan) -> None:
+        found = self._plans.get(key)
+        if found is None or found[0] != plan.pinned or len(found[1]) >= MAX_PINNED:
+            # A shape pins the same literals each time unless the values themselves changed its reading: start anew.
+            found = (plan.pinned, {})
+            self._plans[key] = found
+            if len(self._plans) > MAX_SHAPES:
+                self._plans.popitem(last=False)
+        found[1][pins(plan.pinned, text, shape, key[1])] = plan
+
+
+def pins(indexes: tuple[int, ...], text: bytes, shape: Shape, conforming: bool) -> Pins:
+    """Values of the pinned literals, as the plan depends on them."""
+    return tuple([literal_value(text, shape, i, conforming) for i in indexes])
+
+
+@final
+class World:
+    """policy, snapshot, plans. `version` grows with each replacement and is never used twice in a process."""
+
+    __slots__ = ("plans", "policy", "snapshot", "version")
+
+    def __init__(self, policy: Policy, snapshot: Snapshot, version: int) -> None:
+        self.policy = policy
+        self.snapshot = snapshot
+        self.version = version
+        self.plans = PlanCache()
