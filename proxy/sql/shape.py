@@ -12,6 +12,9 @@ import hashlib
 import re
 from typing import Final, final
 
+from proxy.sql import literals
+from proxy.sql.literals import GO_ON
+
 Position = tuple[int, int]
 
 # Kinds of literals, one byte each: they stand in the key.
@@ -69,11 +72,9 @@ class Analysis:
 
 _LETTER: Final = rb"A-Za-z_\x80-\xff"
 _BLANK: Final = rb" \t\n\r\f\v"
-# scan.l quotecontinue: a string goes on after white space (with -- comments) that has a newline in it.
-_GO_ON: Final = rb"'(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r](?:[" + _BLANK + rb"]|--[^\n\r]*+[\n\r])*+'"
-_STANDARD: Final = rb"'(?:[^']++|''|" + _GO_ON + rb")*+'"
-_BACKSLASHED: Final = rb"'(?:[^'\\]++|\\.|''|" + _GO_ON + rb")*+'"
-_BITS: Final = rb"'(?:[^']++|" + _GO_ON + rb")*+'"
+_STANDARD: Final = rb"'(?:[^']++|''|" + GO_ON + rb")*+'"
+_BACKSLASHED: Final = rb"'(?:[^'\\]++|\\.|''|" + GO_ON + rb")*+'"
+_BITS: Final = rb"'(?:[^']++|" + GO_ON + rb")*+'"
 _TAG: Final = rb"\$(?:[" + _LETTER + rb"][" + _LETTER + rb"0-9]*+)?\$"
 _COMMENT: Final = rb"/\*(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/"  # without a comment in it
 _DIGITS: Final = rb"[0-9](?:_?[0-9])*+"
@@ -170,7 +171,7 @@ def _rest(text: bytes, group: int, start: int, end: int, conforming: bool) -> tu
     if group == _DOLLAR_GROUP:
         close = text.find(text[start:end], end)
         return (end, _UNTERMINATED_DOLLAR) if close < 0 else (close + end - start, "")
-    if group == _UNICODE_GROUP or group == _NAME_GROUP:
+    if group in (_UNICODE_GROUP, _NAME_GROUP):
         if group == _UNICODE_GROUP and not conforming:
             return end, _UNSAFE
         clause = _uescape(text, end, conforming)
@@ -230,6 +231,53 @@ def _uescape(text: bytes, end: int, conforming: bool) -> tuple[int, int] | None:
         return start, found.end()
     close = text.find(found.group(), found.end())
     return None if close < 0 else (start, close + found.end() - start)
+
+
+# ---- values --------------------------------------------------------------------------------------------------------
+
+
+def literal_value(
+    text: bytes, cut: Shape, index: int, standard_conforming_strings: bool, byte_escapes: bool = True
+) -> bytes:
+    """What literal `index` means: a string's value, a number as its type writes it (0x1F is 31), bits as 0 and 1.
+
+    byte_escapes: see literals.backslashed; False where the server's encoding is not UTF8. Raises Refusal for what the
+    server would reject, with its SQLSTATE and no value in it.
+    """
+    start, end, kind = cut.starts[index], cut.ends[index], cut.kinds[index : index + 1]
+    if kind in NUMBERS:
+        return literals.number(text[start:end])
+    if kind == UNICODE:
+        return _unicode_value(text, start, standard_conforming_strings)
+    if kind in (BITS, HEX):
+        return literals.bits(text[start + 2 : end - 1], 2 if kind == BITS else 16)
+    return _simple_value(text[start:end], kind, standard_conforming_strings, byte_escapes)
+
+
+def _simple_value(written: bytes, kind: bytes, conforming: bool, byte_escapes: bool) -> bytes:
+    if kind == DOLLAR:
+        tag = written.index(b"$", 1) + 1
+        return written[tag:-tag]
+    if kind == ESCAPE:
+        return literals.backslashed(written[2:-1], byte_escapes)
+    if conforming:
+        return literals.standard(written[1:-1])
+    return literals.backslashed(written[1:-1], byte_escapes)
+
+
+_UNICODE_STRING: Final = re.compile(rb"..(" + _STANDARD + rb")", re.DOTALL)
+
+
+def _unicode_value(text: bytes, start: int, conforming: bool) -> bytes:
+    found = _UNICODE_STRING.match(text, start)
+    assert found is not None  # it was cut here
+    clause = _uescape(text, found.end(), conforming)
+    assert clause is not None
+    escape = b"\\"
+    if clause[0] != clause[1]:
+        written = text[clause[0] : clause[1]]
+        escape = _simple_value(written, {b"$": DOLLAR, b"'": PLAIN}.get(written[:1], ESCAPE), conforming, True)
+    return literals.unicode(found.group(1)[1:-1], escape)
 
 
 # ---- positions -----------------------------------------------------------------------------------------------------
