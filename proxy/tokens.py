@@ -1,0 +1,87 @@
+"""Tokens: the UUIDs that stand for values in the application's database.
+
+A token is an RFC 9562 version 8 UUID in canonical lower-case text, 36 bytes of ASCII. Of its 122 free bits the first
+90 are the identity and the last 32 a keyed tag over it, so that a token is recognised without asking the vault.
+Not here: keys (arguments), entropy (an argument), what a token stands for (the vault).
+
+Invariants: the same keys and value give the same token for ever (known answers are pinned in the tests); a UUID in
+another spelling (upper case, braces, no hyphens) is not a token text.
+"""
+
+import hmac
+import re
+from typing import Final
+
+LENGTH: Final = 36
+IDENTITY_BITS: Final = 90
+TAG_BITS: Final = 32
+ENTROPY_BYTES: Final = 12  # 96 bits, of which the first 90 are used
+
+_TAG_MASK: Final = (1 << TAG_BITS) - 1
+_LOW_62: Final = (1 << 62) - 1
+_TEXT: Final = rb"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+# A token anywhere in bytes, but not as a part of a longer hexadecimal word.
+PATTERN: Final[re.Pattern[bytes]] = re.compile(rb"(?<![0-9A-Fa-f])" + _TEXT + rb"(?![0-9A-Fa-f])")
+_WHOLE: Final[re.Pattern[bytes]] = re.compile(_TEXT)
+
+
+def deterministic(token_key: bytes, tag_key: bytes, canonical: bytes) -> bytes:
+    """The token of a value: its identity is HMAC-SHA-256(token_key, canonical). Two values that share one are told
+    apart by the vault (90 bits: one chance in a million at some 50 billion values)."""
+    return _token(tag_key, hmac.digest(token_key, canonical, "sha256"))
+
+
+def random(tag_key: bytes, entropy: bytes) -> bytes:
+    """A token that stands for one write only. entropy: at least 12 random bytes. Raises ValueError if shorter."""
+    if len(entropy) < ENTROPY_BYTES:
+        raise ValueError(f"a random token needs {ENTROPY_BYTES} bytes of entropy, not {len(entropy)}")
+    return _token(tag_key, entropy)
+
+
+def is_ours(tag_key: bytes, token: bytes) -> bool:
+    """Whether `token` is a token text whose tag was made with `tag_key` (a foreign UUID passes once in 2**32)."""
+    if len(token) != LENGTH or _WHOLE.fullmatch(token) is None:
+        return False
+    number = int(token.replace(b"-", b""), 16)
+    # Undo _token: 48 bits before the version, 12 before the variant, 62 behind it.
+    free = (number >> 80) << 74 | (number >> 64 & 0xFFF) << 62 | number & _LOW_62
+    tag = (free & _TAG_MASK).to_bytes(4, "big")
+    return hmac.compare_digest(tag, _tag(tag_key, free >> TAG_BITS))
+
+
+def looks_like(data: bytes) -> bool:
+    """Whether `data` is exactly one token text, of whoever's key."""
+    return len(data) == LENGTH and _WHOLE.fullmatch(data) is not None
+
+
+def find(data: bytes) -> list[tuple[int, int]]:
+    """Where token texts stand in `data`: (start, end) offsets in order."""
+    return [match.span() for match in PATTERN.finditer(data)]
+
+
+def to_binary(token: bytes) -> bytes:
+    """The 16 bytes that uuid_send() gives. Raises ValueError if `token` is no token text."""
+    if not looks_like(token):
+        raise ValueError("not a token text")
+    return bytes.fromhex(token.replace(b"-", b"").decode("ascii"))
+
+
+def from_binary(data: bytes) -> bytes:
+    """The canonical text of 16 bytes (any UUID's; `looks_like` tells tokens). Raises ValueError on another length."""
+    if len(data) != 16:
+        raise ValueError(f"a UUID has 16 bytes, not {len(data)}")
+    text = data.hex().encode("ascii")
+    return b"%b-%b-%b-%b-%b" % (text[:8], text[8:12], text[12:16], text[16:20], text[20:])
+
+
+def _tag(tag_key: bytes, identity: int) -> bytes:
+    return hmac.digest(tag_key, identity.to_bytes(12, "big"), "sha256")[:4]
+
+
+def _token(tag_key: bytes, source: bytes) -> bytes:
+    """The token whose identity is the first 90 bits of `source`, laid out as RFC 9562, section 5.8 says."""
+    identity = int.from_bytes(source[:ENTROPY_BYTES], "big") >> (ENTROPY_BYTES * 8 - IDENTITY_BITS)
+    free = identity << TAG_BITS | int.from_bytes(_tag(tag_key, identity), "big")
+    number = (free >> 74) << 80 | 0x8 << 76 | (free >> 62 & 0xFFF) << 64 | 0b10 << 62 | free & _LOW_62
+    return from_binary(number.to_bytes(16, "big"))

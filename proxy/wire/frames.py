@@ -1,0 +1,146 @@
+"""Cuts a byte stream into PostgreSQL's messages without making an object for each.
+
+Not here: what a message says (`messages`), or which may come when (`session`). Source: protocol chapter, "Message
+Format": a type byte, then an Int32 length that counts itself but not the type byte; start-up packets have no type.
+
+Invariants: every byte fed is given out once, in order, in a frame or by `rest()`; the work is linear in the bytes fed
+however they are cut (a frame that is still incomplete collects its chunks and joins them once).
+"""
+
+from struct import Struct
+from typing import Final, final
+
+from proxy.errors import Bug, ProtocolFault, Side
+
+# PQ_LARGE_MESSAGE_LIMIT of libpq/libpq.h: what PostgreSQL itself allows.
+MAX_LENGTH: Final = 0x3FFFFFFE
+# MAX_STARTUP_PACKET_LENGTH of libpq/pqcomm.h, not counting the length word.
+MAX_STARTUP: Final = 10_000
+
+_length_at: Final = Struct(">I").unpack_from
+
+
+@final
+class Frames:
+    """A queue of bytes that is read a message at a time.
+
+    After `next()` gave True the message is `buf[start:end]`, its type byte's value `kind`, its body `buf[body:end]`.
+    These hold until the following call of `next()` or `feed()`; `buf` is immutable and may be kept, and messages that
+    follow each other in the same `buf` object are adjacent in it.
+    """
+
+    __slots__ = ("_chunks", "_extra", "body", "buf", "end", "kind", "max_length", "side", "start")
+
+    def __init__(self, side: Side, max_length: int = MAX_LENGTH) -> None:
+        """side: whom to blame. max_length: largest length word allowed (bytes, type byte not counted)."""
+        self.side: Side = side
+        self.max_length = max_length
+        self.buf: bytes = b""
+        self.kind: int = 0
+        self.start: int = 0
+        self.body: int = 0
+        self.end: int = 0
+        self._chunks: list[bytes] = []
+        self._extra: int = 0  # bytes in _chunks
+
+    def feed(self, data: bytes) -> None:
+        """Bytes came."""
+        if not self._chunks and self.end == len(self.buf):
+            self.buf = data
+            self.start = self.body = self.end = 0
+        elif data:
+            self._chunks.append(data)
+            self._extra += len(data)
+
+    def next(self) -> bool:
+        """Go to the next whole message; False (and nothing changes) if it isn't there yet. Raises ProtocolFault."""
+        while True:
+            buf = self.buf
+            at = self.end
+            have = len(buf) - at
+            need = 5
+            if have >= 5:
+                length: int = _length_at(buf, at + 1)[0]
+                if not 4 <= length <= self.max_length:
+                    raise ProtocolFault(self.side, f"message length {length} is out of bounds")
+                need = length + 1
+                if have >= need:
+                    self.kind = buf[at]
+                    self.start = at
+                    self.body = at + 5
+                    self.end = at + need
+                    return True
+            if have + self._extra < need:
+                return False
+            self._join()
+
+    def limit(self) -> int:
+        """Where `buf` ends: what follows the message may be looked at up to there, and taken with `skip_to`."""
+        return len(self.buf)
+
+    def skip_to(self, offset: int) -> None:
+        """Messages up to `offset` of `buf` were taken by the caller. Raises Bug if that is not ahead in `buf`."""
+        if not self.end <= offset <= len(self.buf):
+            raise Bug("frames can be skipped only forwards")
+        self.end = offset
+
+    def pending(self) -> int:
+        """How many bytes were fed but not yet given out."""
+        return len(self.buf) - self.end + self._extra
+
+    def rest(self) -> bytes:
+        """Take all that was not given out, as it came (for a link that goes into pass-through)."""
+        self._join()
+        left = self.buf
+        self.buf = b""
+        return left
+
+    def _join(self) -> None:
+        self._chunks.insert(0, self.buf[self.end :])
+        self.buf = b"".join(self._chunks)
+        self._chunks = []
+        self._extra = 0
+        self.start = self.body = self.end = 0
+
+
+@final
+class StartupFrames:
+    """The packets before the first typed message, at most 10,004 bytes each; `packet` has the length word too."""
+
+    __slots__ = ("_data", "packet")
+
+    def __init__(self) -> None:
+        self._data: bytes = b""
+        self.packet: bytes = b""
+
+    def feed(self, data: bytes) -> None:
+        """Bytes came."""
+        self._data += data
+
+    def first(self) -> int:
+        """The first unread byte, -1 if there is none (0x16 opens a TLS handshake, without an SSLRequest)."""
+        return self._data[0] if self._data else -1
+
+    def next(self) -> bool:
+        """Take the next whole packet into `packet`; False if it isn't there yet. Raises ProtocolFault."""
+        data = self._data
+        if len(data) < 4:
+            return False
+        length: int = _length_at(data)[0]
+        if not 8 <= length <= MAX_STARTUP + 4:
+            raise ProtocolFault("client", f"start-up packet length {length} is out of bounds")
+        if len(data) < length:
+            return False
+        self.packet = data[:length]
+        self._data = data[length:]
+        return True
+
+    def pending(self) -> int:
+        """How many bytes were fed but not yet given out (more than 0 after an SSLRequest is an attack)."""
+        return len(self._data)
+
+    def rest(self) -> bytes:
+        """Take all that was not given out."""
+        left = self._data
+        self._data = b""
+        return left
