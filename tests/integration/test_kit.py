@@ -3,7 +3,11 @@
 import psycopg
 import pytest
 
+from tests.kit.chaos import Chaos, Plan
+from tests.kit.notation import Message
+from tests.kit.process import wait_for
 from tests.kit.servers import Server
+from tests.kit.wireclient import WireClient, cancel, names
 
 pytestmark = pytest.mark.server
 
@@ -33,3 +37,76 @@ def test_a_killed_server_comes_back_on_its_port(pg: Server, database: str) -> No
         pg.start()
     assert pg.port == port
     assert pg.psql("SELECT 1", database) == "1\n"
+
+
+@pytest.mark.parametrize("user", ["postgres", "scram_user", "md5_user", "password_user"])
+@pytest.mark.parametrize("version", ["3.0", "3.2"])
+def test_the_wire_client_logs_in(pg: Server, user: str, version: str) -> None:
+    with WireClient(pg.port) as client:
+        client.start(version, user=user, database="postgres")
+        assert client.parameters["server_version"].startswith(pg.version)
+        assert len(client.key) == (32 if version == "3.2" and pg.version == "18" else 4)
+        assert [str(m) for m in client.query("SELECT 1 a")][1:] == [
+            "DataRow ['1']",
+            'CommandComplete "SELECT 1"',
+            "ReadyForQuery I",
+        ]
+
+
+def test_the_wire_client_cancels(pg: Server, database: str) -> None:
+    with WireClient.login(pg.port, database) as client:
+        client.send('Query "select pg_sleep(60)"')
+        with pg.connect() as other:
+            wait_for(
+                "the query to run",
+                lambda: other.execute("SELECT 1 FROM pg_stat_activity WHERE query ~ '^select pg_sleep'").fetchall(),
+            )
+        cancel(pg.port, client.pid, client.key)
+        assert "57014" in str(client.read_until("ErrorResponse")[-1])
+
+
+LOOP = "Query \"SELECT repeat('x', 100)\""
+
+
+def test_chaos_that_does_nothing_is_a_proxy(pg18: Server) -> None:
+    with Chaos(pg18.port) as chaos, WireClient.login(chaos.port) as client:
+        assert names(client.query("SELECT 1")) == ["RowDescription", "DataRow", "CommandComplete", "ReadyForQuery"]
+        assert chaos.counts["to_client"] == len(client.received)
+
+
+def test_chaos_cuts_after_so_many_bytes(pg18: Server) -> None:
+    with Chaos(pg18.port) as chaos:
+        with WireClient.login(chaos.port) as client:
+            before = len(client.received)
+        chaos.plan = Plan("to_client", before + 7, "cut")
+        with WireClient.login(chaos.port) as client:
+            client.send(LOOP)
+            assert names(iter(client.read, Message("EOF"))) == ["Rest"]
+            assert len(client.received) == before + 7
+
+
+def test_chaos_resets(pg18: Server) -> None:
+    with Chaos(pg18.port) as chaos:
+        chaos.plan = Plan("to_server", 4, "reset")
+        with WireClient(chaos.port) as client:
+            client.send("SSLRequest")
+            with pytest.raises(ConnectionResetError):
+                client.socket.recv(1)
+
+
+def test_chaos_stalls_until_released(pg18: Server) -> None:
+    with Chaos(pg18.port) as chaos:
+        chaos.plan = Plan("to_server", 4, "stall")
+        with WireClient(chaos.port) as client:
+            client.send("SSLRequest")
+            assert chaos.reached.wait(5)
+            assert chaos.counts["to_server"] == 4
+            chaos.release()
+            assert client.read_byte() == b"N"
+
+
+def test_chaos_dribbles(pg18: Server) -> None:
+    with Chaos(pg18.port) as chaos:
+        chaos.plan = Plan("to_client", 0, "dribble")
+        with WireClient.login(chaos.port) as client:
+            assert names(client.query("SELECT 1"))[-1] == "ReadyForQuery"

@@ -54,7 +54,7 @@ REST: Final = Word("...")
 
 _LEX: Final = re.compile(
     r"""[\s,]*(?: "(?P<str>(?:[^"\\]|\\.)*)" | x'(?P<hex>[0-9a-fA-F\s]*)' | '(?P<val>(?:[^'\\]|\\.)*)'
-    | (?P<punct>[\[\]]) | (?P<int>-?\d+)(?![\w.]) | (?P<word>[\w.#*+/-]+) )""",
+    | (?P<punct>[\[\]]) | (?P<int>-?(?:0|[1-9]\d*))(?![\w.]) | (?P<word>[\w.#*+/!-]+) )""",
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE: Final = re.compile(r"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)

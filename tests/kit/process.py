@@ -67,7 +67,13 @@ def launch(
     return process
 
 
-def run(argv: Sequence[str], user: pwd.struct_passwd | None = None, stdin: str = "", seconds: float = 120) -> str:
+def run(
+    argv: Sequence[str],
+    user: pwd.struct_passwd | None = None,
+    stdin: str = "",
+    seconds: float = 120,
+    env: Mapping[str, str] | None = None,
+) -> str:
     """What `argv` prints; RuntimeError with its error output where it fails."""
     done = subprocess.run(
         list(argv),
@@ -76,6 +82,7 @@ def run(argv: Sequence[str], user: pwd.struct_passwd | None = None, stdin: str =
         text=True,
         timeout=seconds,
         cwd="/",
+        env=None if env is None else dict(env),
         user=None if user is None else user.pw_uid,
         group=None if user is None else user.pw_gid,
         extra_groups=None if user is None else [],
