@@ -1,0 +1,177 @@
+"""The audit trail: append events, ask what happened, prove that nothing was altered.
+
+Appending is durable on return and shares its commit with everything else of the process (committer). Not here: what
+deserves an event (net.answers), the chain's arithmetic (chain).
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from proxy import tokens as token_text
+from proxy.errors import Bug
+from proxy.vault import chain
+from proxy.vault.chain import AuditEvent, AuditRecord
+from proxy.vault.committer import Committer, Write
+from proxy.vault.faults import Damaged, KeyFault
+from proxy.vault.keys import Keyring
+from proxy.vault.store import INDEXED_TOKENS, TOKEN_BYTES, AuditHead, AuditRow, Position, Store
+
+_PAGE: Final = 500
+# Faults that verify collects; a chain rewritten from the start has as many as it has rows.
+_MOST_FAULTS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFault:
+    """Something that is not as it was written. sequence: the row it shows at."""
+
+    writer: str
+    sequence: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What verify found. rows: looked at. faults: the first 100; none means the trail is whole."""
+
+    rows: int
+    faults: tuple[ChainFault, ...]
+
+
+class Audit:
+    """The trail of a vault. Without a committer it only reads."""
+
+    def __init__(self, store: Store, keyring: Keyring, committer: Committer | None) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._committer = committer
+
+    async def append(self, events: Sequence[AuditEvent]) -> None:
+        """Make events durable. Raises Unavailable: then what they are about must not be revealed."""
+        if self._committer is None:
+            raise Bug("this audit trail was opened to read only")
+        if events:
+            await self._committer.write(Write(events=tuple(events)))
+
+    async def tail(self, count: int) -> list[AuditRecord]:
+        """The newest `count` events, oldest of them first."""
+        return [_read(row) for row in reversed(await self._store.audit_recent(None, 0, count))]
+
+    async def search(
+        self, token: bytes | None = None, user: str | None = None, since: int = 0, limit: int = 1000
+    ) -> list[AuditRecord]:
+        """Events that name the token (36 bytes) and are of the user and not older than `since` (Unix microseconds),
+        newest first, at most `limit`."""
+        found: list[AuditRecord] = []
+        async for row in self._candidates(token, since):
+            record = _read(row)
+            if user is None or record.event.user == user:
+                found.append(record)
+                if len(found) == limit:
+                    break
+        return found
+
+    async def verify(self) -> Verdict:
+        """Walk every writer's chain: rows changed, removed, reordered, inserted or cut off, tokens missing from the
+        index, heads that are not ours, writers that vanished."""
+        heads = {head.writer: head for head in await self._store.audit_heads()}
+        walk = _Walk()
+        for writer in sorted({*heads, *await self._store.audit_writers()}):
+            await self._walk_chain(writer, heads.get(writer), walk)
+        walk.check_links()
+        return Verdict(walk.rows, tuple(walk.faults[:_MOST_FAULTS]))
+
+    async def _candidates(self, token: bytes | None, since: int) -> AsyncIterator[AuditRow]:
+        if token is not None:
+            if not token_text.looks_like(token):
+                return
+            rows = await self._store.audit_by_token(token_text.to_binary(token), 1 << 31)
+            for row in rows:
+                if row.wall >= since:
+                    yield row
+            return
+        before: Position | None = None
+        while rows := await self._store.audit_recent(before, since, _PAGE):
+            for row in rows:
+                yield row
+            before = rows[-1].wall, rows[-1].writer, rows[-1].sequence
+
+    async def _walk_chain(self, writer: str, head: AuditHead | None, walk: "_Walk") -> None:
+        last = chain.FIRST_HASH
+        sequence = 0
+        while len(walk.faults) < _MOST_FAULTS:
+            rows = await self._store.audit_chain(writer, sequence, _PAGE)
+            if not rows:
+                break
+            await self._check_index(writer, rows, walk)
+            for row in rows:
+                walk.check_row(row, sequence, last)
+                sequence, last = row.sequence, row.hash
+        walk.check_head(writer, head, sequence, last, self._signed(head))
+
+    async def _check_index(self, writer: str, rows: Sequence[AuditRow], walk: "_Walk") -> None:
+        counts = (len(row.tokens) // TOKEN_BYTES for row in rows)
+        expected = sum(count for count in counts if count <= INDEXED_TOKENS)
+        if await self._store.audit_indexed(writer, rows[0].sequence, rows[-1].sequence) == expected:
+            return
+        for row in rows:  # name the row
+            count = len(row.tokens) // TOKEN_BYTES
+            there = await self._store.audit_indexed(writer, row.sequence, row.sequence)
+            if count <= INDEXED_TOKENS and there != count:
+                walk.fault(row.writer, row.sequence, f"{count} tokens, {there} of them in the index")
+
+    def _signed(self, head: AuditHead | None) -> bool:
+        try:
+            return head is not None and chain.is_signed(self._keyring.audit_key(head.key_id), head)
+        except KeyFault:
+            return False
+
+
+class _Walk:
+    """What verify has seen so far."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.faults: list[ChainFault] = []
+        self._links: list[tuple[str, int, str, int, bytes]] = []  # (from writer, at row, to writer, row, hash)
+        self._linked: dict[tuple[str, int], bytes] = {}
+
+    def fault(self, writer: str, sequence: int, what: str) -> None:
+        self.faults.append(ChainFault(writer, sequence, what))
+
+    def check_row(self, row: AuditRow, before: int, last: bytes) -> None:
+        self.rows += 1
+        if row.sequence != before + 1:
+            self.fault(row.writer, row.sequence, f"rows {before + 1} to {row.sequence - 1} are missing")
+        elif chain.row_hash(last, row) != row.hash:
+            self.fault(row.writer, row.sequence, "changed, or not the row that stood here")
+        try:
+            links = chain.linked_heads(row)
+        except (ValueError, TypeError):
+            self.fault(row.writer, row.sequence, "does not read as an audit row")
+            return
+        self._links += [(row.writer, row.sequence, *link) for link in links]
+        self._linked[row.writer, row.sequence] = row.hash
+
+    def check_head(self, writer: str, head: AuditHead | None, sequence: int, last: bytes, signed: bool) -> None:
+        if head is None:
+            self.fault(writer, sequence, "the signed head is missing")
+        elif not signed:
+            self.fault(writer, head.sequence, "the head's signature is not ours")
+        elif head.sequence > sequence:
+            self.fault(writer, head.sequence, f"rows {sequence + 1} to {head.sequence} are missing at the end")
+        elif (head.sequence, head.hash) != (sequence, last):
+            self.fault(writer, sequence, "the chain does not end as its head says")
+
+    def check_links(self) -> None:
+        for writer, at, other, sequence, digest in self._links:
+            if self._linked.get((other, sequence)) != digest:
+                self.fault(writer, at, f"the trail of writer {other} up to row {sequence} is gone or another")
+
+
+def _read(row: AuditRow) -> AuditRecord:
+    try:
+        return chain.read(row)
+    except (ValueError, TypeError):
+        raise Damaged(f"audit row {row.sequence} of writer {row.writer} does not read") from None

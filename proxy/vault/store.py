@@ -1,0 +1,147 @@
+"""What a vault stores, and what each of its stores promises. Types only: no I/O, no keys, no plaintext.
+
+A store keeps three things: entries (token → ciphertext), wrapped data keys, and the audit trail. It never sees a
+value or an unwrapped key. `tests/vault` holds every store to this contract.
+
+Invariants: a `Group` is durable as a whole or not at all; an entry is never overwritten by another (a tombstone may
+be); audit rows and heads change only by appending.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+TOKEN_BYTES: Final = 16
+KeyKind = Literal["identity", "value", "audit"]
+KeyState = Literal["active", "decrypt-only", "destroyed"]
+
+# Up to so many tokens an audit row is found through an index, above by reading compact blocks. An index row lands on
+# a random page, a write of 4 KiB into the log each; a block costs 16 bytes a token (measured in docs/adr/0003).
+INDEXED_TOKENS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """A value under its token. token: 16 bytes. mac: 32 bytes, over token and canonical value. created: Unix seconds.
+
+    sealed: envelope (crypto.seal), or None when the value was erased (a tombstone).
+    """
+
+    token: bytes
+    class_name: str
+    key_id: str
+    version: int
+    created: int
+    mac: bytes
+    sealed: bytes | None
+
+    def __repr__(self) -> str:
+        return f"StoredEntry({self.token.hex()}, {self.class_name}, key {self.key_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A data key, wrapped by the key-encryption key `kek`. check: 16 bytes that a right unwrapping reproduces."""
+
+    id: str
+    kind: KeyKind
+    state: KeyState
+    kek: str
+    created: int
+    check: bytes
+    wrapped: bytes
+
+    def __repr__(self) -> str:
+        return f"StoredKey({self.id}, {self.kind}, {self.state}, kek {self.kek})"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One link of a writer's chain. wall: Unix microseconds; mono: nanoseconds of the writer's monotonic clock.
+
+    body: canonical JSON. tokens: 16 bytes each, sorted, distinct, joined. hash: 32 bytes (chain.row_hash).
+    """
+
+    writer: str
+    sequence: int
+    wall: int
+    mono: int
+    body: bytes
+    tokens: bytes
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """The last row of a writer's chain, signed with the audit key `key_id`."""
+
+    writer: str
+    sequence: int
+    hash: bytes
+    key_id: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What becomes durable together. rows: of one writer, in sequence; head: theirs, None when there are no rows.
+
+    durable: False lets the store return before the bytes are on disk (they survive a crash of the process, not of the
+    machine); it is honoured only for groups without entries.
+    """
+
+    entries: Sequence[StoredEntry] = ()
+    rows: Sequence[AuditRow] = ()
+    head: AuditHead | None = None
+    durable: bool = True
+
+
+# (wall, writer, sequence): where the next page of `audit_recent` begins.
+Position = tuple[int, str, int]
+
+
+class Store(Protocol):
+    """Every method raises Unavailable('vault') when the store can't be reached; the next call tries again."""
+
+    @property
+    def writer(self) -> str:
+        """The audit chain that this process continues; no other process may write to it meanwhile."""
+
+    async def commit(self, group: Group) -> Mapping[bytes, bytes]:
+        """Make `group` durable. An entry whose token is there already is left alone; one with a tombstone is revived.
+
+        Gives token → stored MAC of those that were there, and of those that stand twice in the group.
+        """
+
+    async def get(self, tokens: Sequence[bytes]) -> Mapping[bytes, StoredEntry]:
+        """Entries of the tokens (16 bytes each) that have one, tombstones included."""
+
+    async def keys(self) -> tuple[StoredKey, ...]:
+        """All data keys, oldest first."""
+
+    async def add_first_keys(self, keys: Sequence[StoredKey]) -> bool:
+        """Store the first keys of a vault. False, and nothing stored, if it has keys already."""
+
+    async def audit_heads(self) -> tuple[AuditHead, ...]:
+        """One a writer, by writer."""
+
+    async def audit_chain(self, writer: str, after: int, limit: int) -> Sequence[AuditRow]:
+        """Rows of a writer with a sequence above `after`, in sequence, at most `limit`."""
+
+    async def audit_writers(self) -> tuple[str, ...]:
+        """Writers that have rows (their heads may be missing: that is for verify to find)."""
+
+    async def audit_recent(self, before: Position | None, since: int, limit: int) -> Sequence[AuditRow]:
+        """Rows with wall >= since, newest first, below the position `before`, at most `limit`."""
+
+    async def audit_by_token(self, token: bytes, limit: int) -> Sequence[AuditRow]:
+        """The newest rows that name the token (16 bytes), in index or blocks, newest first, at most `limit`."""
+
+    async def audit_indexed(self, writer: str, first: int, last: int) -> int:
+        """How many index entries the rows first..last of a writer have."""
+
+    async def schema_version(self) -> int:
+        """Number of the last migration that ran."""
+
+    async def close(self) -> None:
+        """Finish what runs, let go of files and connections."""

@@ -1,0 +1,228 @@
+"""The vault: values in, tokens out, and back. What `net.answers` uses.
+
+Not here: who may see what (policy), where bytes lie (store), when they are written (committer).
+
+Invariants: a token is given out only when its entry is durable; one token means one value (a stored MAC that differs
+is an error, never a merge); plaintext is never cached; a store that can't be reached raises Unavailable and never
+looks like a token without an entry.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, Self
+
+from proxy import tokens as token_text
+from proxy.errors import Bug
+from proxy.vault import crypto
+from proxy.vault.audit import Audit
+from proxy.vault.batch import Batcher
+from proxy.vault.cache import EntryCache, KnownTokens
+from proxy.vault.chain import AuditEvent
+from proxy.vault.committer import Committer, Limits, Sources, Write
+from proxy.vault.crypto import Unsealed
+from proxy.vault.faults import Damaged, KeyFault
+from proxy.vault.keys import KeyProvider, Keyring, open_keyring
+from proxy.vault.store import Store, StoredEntry
+
+Mode = Literal["deterministic", "random"]
+# Values worked on before other links get a turn: some 20 µs each, so about 3 ms.
+_TURN: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value and the class it was stored under. value: UTF-8, canonical."""
+
+    class_name: str
+    value: bytes = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"Entry({self.class_name}, <hidden {len(self.value)} bytes>)"
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The value was erased; its token stays."""
+
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A token of this vault's key that has no entry."""
+
+
+Revelation = Entry | Erased | Absent
+ABSENT: Final = Absent()
+
+
+class Vault:
+    """One vault of one process, shared by all its links. Made by `open`; `close` it."""
+
+    def __init__(self, store: Store, keyring: Keyring, sources: Sources, limits: Limits) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._sources = sources
+        self._modes: dict[str, Mode] = {}
+        self._known = KnownTokens(limits.known_tokens)
+        self._cache = EntryCache(limits.cache_bytes)
+        self._committer = Committer(store, keyring, sources, limits)
+        self._reader: Batcher[frozenset[bytes], Mapping[bytes, StoredEntry]] = Batcher(
+            self._read,
+            len,
+            sources.spawn,
+            "vault-read",
+            weight=limits.read_tokens,
+            queue=limits.queue,
+            timeout=limits.timeout,
+        )
+        self.audit: Final = Audit(store, keyring, self._committer)
+
+    @classmethod
+    async def open(
+        cls,
+        store: Store,
+        provider: KeyProvider,
+        classes: Mapping[str, Mode],
+        sources: Sources,
+        limits: Limits | None = None,
+    ) -> Self:
+        """Unwrap the keys (a new vault gets its first), find the end of the audit chain. The vault owns `store`.
+
+        Raises KeyFault (wrong keys), Damaged (audit head), Unavailable.
+        """
+        keyring = await open_keyring(store, provider, sources.entropy, sources.wall() // 1_000_000)
+        vault = cls(store, keyring, sources, limits or Limits())
+        vault.configure(classes)
+        await vault._committer.open_chain()
+        return vault
+
+    def configure(self, classes: Mapping[str, Mode]) -> None:
+        """Token modes from now on. A class that is not in `classes` any more keeps its mode: statements planned under
+        the policy before may still be on their way."""
+        self._modes.update(classes)
+
+    async def tokenise(self, items: Sequence[tuple[str, bytes]], audit: AuditEvent | None = None) -> list[bytes]:
+        """Tokens (36 bytes) of (class, canonical value) items, in order; every value is durable on return.
+
+        audit: becomes durable in the same commit, once a class, with that class's tokens and count filled in.
+        Raises Unavailable, Damaged (the vault holds another value under a token); Bug for an unknown class.
+        """
+        tokens: list[bytes] = []
+        fresh: dict[bytes, StoredEntry] = {}
+        for number, (class_name, value) in enumerate(items, 1):
+            token = self._new_token(class_name, value)
+            tokens.append(token)
+            if token not in fresh and token not in self._known:
+                fresh[token] = self._seal(token, class_name, value)
+            if number % _TURN == 0:
+                await asyncio.sleep(0)
+        await self._store_fresh(fresh, _events(audit, items, tokens) if audit is not None else ())
+        return tokens
+
+    def find(self, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
+        """Tokens that the values have, stored or not; no I/O. Raises Bug for a random or unknown class."""
+        for class_name, _ in items:
+            if self._mode(class_name) == "random":
+                raise Bug(f"class {class_name} has random tokens: its values have no token to look for")
+        return [self._deterministic(class_name, value) for class_name, value in items]
+
+    async def reveal(self, tokens: Iterable[bytes]) -> dict[bytes, Revelation]:
+        """What stands behind tokens (texts). A text that is no token of this vault is not in the answer.
+
+        Raises Unavailable when the store can't be asked, Damaged or KeyFault naming a token whose row does not open.
+        """
+        ours = {token_text.to_binary(token): token for token in set(tokens) if self.is_ours(token)}
+        stored = {binary: self._cache.get(binary) for binary in ours}
+        missing = frozenset(binary for binary, entry in stored.items() if entry is None)
+        if missing:
+            found = await self._reader.submit(missing)
+            stored.update((binary, found.get(binary)) for binary in missing)
+        revealed: dict[bytes, Revelation] = {}
+        for number, (binary, token) in enumerate(ours.items(), 1):
+            revealed[token] = self._open(token, stored[binary])
+            if number % _TURN == 0:
+                await asyncio.sleep(0)
+        return revealed
+
+    def is_ours(self, token: bytes) -> bool:
+        """Whether a text is a token made with this vault's key; no I/O."""
+        return token_text.is_ours(self._keyring.tag_key, token)
+
+    def forget(self, tokens: Iterable[bytes]) -> None:
+        """Drop tokens (36 bytes) from the caches: their entries changed in the store."""
+        tokens = tuple(tokens)
+        self._known.forget(tokens)
+        self._cache.forget(token_text.to_binary(token) for token in tokens)
+
+    async def close(self) -> None:
+        """Answer what waits, then close the store."""
+        await self._committer.close()
+        await self._reader.close()
+        await self._store.close()
+
+    def _mode(self, class_name: str) -> Mode:
+        mode = self._modes.get(class_name)
+        if mode is None:
+            raise Bug(f"the vault was not told of class {class_name}")
+        return mode
+
+    def _new_token(self, class_name: str, value: bytes) -> bytes:
+        if self._mode(class_name) == "random":
+            return token_text.random(self._keyring.tag_key, self._sources.entropy(token_text.ENTROPY_BYTES))
+        return self._deterministic(class_name, value)
+
+    def _deterministic(self, class_name: str, value: bytes) -> bytes:
+        return token_text.deterministic(self._keyring.token_key(class_name), self._keyring.tag_key, value)
+
+    def _seal(self, token: bytes, class_name: str, value: bytes) -> StoredEntry:
+        """The MAC covers the token too, so that equal values under random tokens do not show as equal MACs."""
+        binary = token_text.to_binary(token)
+        key_id = self._keyring.value_key_id
+        context = crypto.entry_context(binary, class_name, key_id, 1)
+        box = self._keyring.box(class_name, key_id)
+        sealed = box.seal(self._sources.entropy(crypto.NONCE_BYTES), value, context)
+        mac = crypto.mac(self._keyring.mac_key(class_name), binary, value)
+        return StoredEntry(binary, class_name, key_id, 1, self._sources.wall() // 1_000_000, mac, sealed)
+
+    async def _store_fresh(self, fresh: Mapping[bytes, StoredEntry], events: Sequence[AuditEvent]) -> None:
+        if not fresh and not events:
+            return
+        existing = await self._committer.write(Write(tuple(fresh.values()), events))
+        for token, entry in fresh.items():
+            if not crypto.same(existing.get(entry.token, entry.mac), entry.mac):
+                raise Damaged("stands for another value than the one written now", token, entry.key_id)
+        self._known.add(fresh)
+        self._cache.add(entry for entry in fresh.values() if entry.token not in existing)
+
+    async def _read(self, questions: Sequence[frozenset[bytes]]) -> Mapping[bytes, StoredEntry]:
+        found = await self._store.get(sorted(frozenset().union(*questions)))
+        self._cache.add(entry for entry in found.values() if entry.sealed is not None)
+        return found
+
+    def _open(self, token: bytes, entry: StoredEntry | None) -> Revelation:
+        if entry is None:
+            return ABSENT
+        if entry.sealed is None:
+            return Erased(entry.class_name)
+        context = crypto.entry_context(token_text.to_binary(token), entry.class_name, entry.key_id, entry.version)
+        try:
+            return Entry(
+                entry.class_name, self._keyring.box(entry.class_name, entry.key_id).open(entry.sealed, context)
+            )
+        except Unsealed as fault:
+            self._cache.forget((entry.token,))
+            raise Damaged(str(fault), token, entry.key_id) from None
+        except KeyFault as fault:
+            raise KeyFault(f"{fault.why}, needed for entry {token.decode('ascii')}") from None
+
+
+def _events(audit: AuditEvent, items: Sequence[tuple[str, bytes]], tokens: Sequence[bytes]) -> tuple[AuditEvent, ...]:
+    by_class: dict[str, list[bytes]] = {}
+    for (class_name, _), token in zip(items, tokens, strict=True):
+        by_class.setdefault(class_name, []).append(token)
+    return tuple(
+        replace(audit, class_name=class_name, tokens=tuple(found), count=len(found))
+        for class_name, found in by_class.items()
+    )
