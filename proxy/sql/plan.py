@@ -8,11 +8,13 @@ position just behind literal k is (2k+2, 0).
 All text is UTF-8 here; `session` transcodes when client_encoding is another.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from proxy.errors import Refusal
 from proxy.sql.catalog import ProtectedColumn
+from proxy.sql.shape import Shape, offset
 from proxy.wire.types import TypeSpec
 
 Position = tuple[int, int]
@@ -26,7 +28,7 @@ class Input:
     use: 'write' stores the value; 'search' looks for it by equality. casts: explicit casts in the statement around
     the value, innermost first, applied to the value before it becomes a token (varchar(n) truncates …).
     array: the value is an array whose elements are values (`= ANY($1)`, `= ANY('{a,b}')`).
-    position: 0-based byte offset isn't kept; messages name the column.
+    negative: a number literal with a minus sign before it, which belongs to the value.
     """
 
     column: ProtectedColumn
@@ -35,6 +37,7 @@ class Input:
     param: int | None = None
     casts: tuple[TypeSpec, ...] = ()
     array: bool = False
+    negative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,11 @@ class Plan:
     refusal: Refusal | None = None
 
     @property
+    def idle(self) -> bool:
+        """Nothing of it is ours: forward and forget."""
+        return self.refusal is None and not self.edits and not any(s.tables or s.effects for s in self.statements)
+
+    @property
     def touches(self) -> bool:
         return bool(self.inputs) or any(s.outputs is not None or s.tables for s in self.statements)
 
@@ -134,3 +142,71 @@ class Rendered:
 
     text: bytes
     spans: tuple[tuple[int, int, int, int], ...] = field(default=())
+
+    def __repr__(self) -> str:
+        return f"Rendered(<hidden {len(self.text)} bytes>, {len(self.spans)} spans)"
+
+
+def render(plan: Plan, text: bytes, cut: Shape, replacements: Sequence[bytes]) -> Rendered:
+    """The statement to send: `text` but for plan.edits.
+
+    replacements: for each of plan.inputs the finished literal (b"'0190…'"); only those that an edit names are used.
+    A blank is put where new text would run together with what stands beside it (`U&` before a token that replaces
+    $$…$$ would make a Unicode string of it), and nowhere else.
+    """
+    if not plan.edits:
+        return Rendered(text)
+    parts: list[bytes] = []
+    spans: list[tuple[int, int, int, int]] = []
+    gap = length = 0
+    for edit in plan.edits:
+        start, end = offset(cut, edit.start), offset(cut, edit.end)
+        new = _apart(text, start, end, edit.text if edit.input is None else replacements[edit.input])
+        length += start - gap
+        spans.append((start, end, length, length + len(new)))
+        length += len(new)
+        parts.append(text[gap:start])
+        parts.append(new)
+        gap = end
+    parts.append(text[gap:])
+    return Rendered(b"".join(parts), tuple(spans))
+
+
+def _apart(text: bytes, start: int, end: int, new: bytes) -> bytes:
+    """`new` for text[start:end], with a blank on either side where the lexer would read over the seam.
+
+    Where the byte at the seam stays what it was, the seam was there before.
+    """
+    if start == end or text[start : start + 1] != new[:1]:
+        new = b" " + new if _runs_together(text[max(start - 2, 0) : start], new[:1]) else new
+    if start == end or text[end - 1 : end] != new[-1:]:
+        new = new + b" " if _runs_together(new[-2:], text[end : end + 1]) else new
+    return new
+
+
+_WORD: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$") | frozenset(
+    range(128, 256)
+)
+_OPERATOR: Final = frozenset(b"~!@#^&|`?+-*/%<>=")
+
+
+def _runs_together(before: bytes, after: bytes) -> bool:
+    """Whether two neighbours may be one token: words, numbers and parameters, a prefix and its string, operators."""
+    if not before or not after:
+        return False
+    last, first = before[-1], after[0]
+    if first in b"'\"":
+        return last in _WORD or last in b"'\"" or before.lower() == b"u&"
+    return (last in _WORD and first in _WORD) or (last in _OPERATOR and first in _OPERATOR)
+
+
+def client_offset(spans: tuple[tuple[int, int, int, int], ...], server_offset: int) -> int:
+    """Byte offset in the client's text of a byte offset in what was sent; inside a replaced span: its start."""
+    shift = 0
+    for client_start, client_end, server_start, server_end in spans:
+        if server_offset < server_start:
+            break
+        if server_offset < server_end:
+            return client_start
+        shift = client_end - server_end
+    return server_offset + shift

@@ -305,11 +305,11 @@ def pieces(text: bytes, cut: Shape) -> list[bytes]:
 
 
 def analysis_text(text: bytes, cut: Shape) -> Analysis:
-    """The text for a parser: string k reads `pgvk`, written as the same kind of string; numbers and bits stay.
+    """The text for a parser: string k reads `pgvk`, a string of the same kind; numbers and bits stay.
 
     No value is in it, and no backslash: it means the same whatever standard_conforming_strings is. The kind is kept
-    because E'a' under 'b' on the line before is a syntax error where 'a' would continue it. Only for texts without
-    a fault.
+    because E'a' below a line that ends in 'b' is a syntax error where 'a' would continue it; only U&'…' becomes E'…'
+    lest a name `uescape` behind it be taken for a clause. Only for texts without a fault.
     """
     parts: list[bytes] = []
     starts: list[int] = []
@@ -332,10 +332,8 @@ def analysis_text(text: bytes, cut: Shape) -> Analysis:
 def _placeholder(kind: int, index: int) -> bytes:
     if kind == PLAIN[0]:
         return b"'pgv%d'" % index
-    if kind == ESCAPE[0]:
+    if kind in (ESCAPE[0], UNICODE[0]):
         return b"E'pgv%d'" % index
-    if kind == UNICODE[0]:
-        return b"U&'pgv%d'" % index
     if kind == DOLLAR[0]:
         return b"$$pgv%d$$" % index
     return b""
