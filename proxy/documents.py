@@ -152,6 +152,10 @@ def is_text(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode)
 
 
+def is_mapping(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.MappingNode)
+
+
 def quote(word: str) -> str:
     """A word of the file in a fault: printable and short."""
     plain = "".join(c if c.isprintable() else "?" for c in word[:LONGEST_QUOTE])

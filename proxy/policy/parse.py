@@ -14,7 +14,7 @@ from typing import Final
 import phonenumbers
 import yaml
 
-from proxy.documents import Choice, Entry, Reader, is_text, line_of, quote
+from proxy.documents import Choice, Entry, Reader, is_mapping, is_text, line_of, quote
 from proxy.policy.access import UNIX
 from proxy.policy.names import BadName, check_name, parse_table, parse_type
 from proxy.policy.rules import (
@@ -77,7 +77,8 @@ def parse(reader: Reader, text: str) -> Parsed:
     if root is None or (is_text(root) and not root.value):
         return parsed
     top = reader.fields(root, "the policy", TOP_KEYS)
-    _version(reader, top.get("version"))
+    if is_mapping(root):
+        _version(reader, top.get("version"))
     if "classes" in top:
         found = [_class(reader, each) for each in reader.entries(top["classes"].value, "classes")]
         parsed.classes = [each for each in found if each is not None]
@@ -119,7 +120,7 @@ def _class(reader: Reader, entry: Entry) -> PlacedClass | None:
     kind: Kind | None = None
     if "kind" in fields:
         kind = reader.choice(fields["kind"].value, f"kind of {what}", KINDS)
-    else:
+    elif is_mapping(entry.value):
         reader.fault(entry.line, f"{what} has no kind", f"one of: {', '.join(KINDS)}")
     value = ValueClass(
         name,
@@ -212,8 +213,9 @@ def _column(reader: Reader, entry: Entry, rule: Rule) -> Rule | None:
         if "class" in fields:
             name = reader.text(fields["class"].value, f"class of {what}")
         else:
-            reader.fault(entry.line, f"{what} has no class", "write `column: class`, or {class: …, type: …}")
             name = None
+            if is_mapping(entry.value):
+                reader.fault(entry.line, f"{what} has no class", "write `column: class`, or {class: …, type: …}")
         shown = _type(reader, fields.get("type"), what)
         write_tokens = _flag(reader, fields.get("write_tokens"), f"write_tokens of {what}")
     if name is None:
@@ -352,7 +354,8 @@ def _record_key(reader: Reader, entry: Entry, record: str) -> RecordKey | None:
     fields = reader.fields(entry.value, what, RECORD_KEY_KEYS)
     kinds = sorted(NORMALIZED_KINDS)
     if "kind" not in fields:
-        reader.fault(entry.line, f"{what} has no kind", f"one of: {', '.join(kinds)}")
+        if is_mapping(entry.value):
+            reader.fault(entry.line, f"{what} has no kind", f"one of: {', '.join(kinds)}")
         return None
     kind = reader.choice(fields["kind"].value, f"kind of {what}", kinds)
     return None if kind is None else RecordKey(entry.key, kind, _flag(reader, fields.get("unique"), what))
