@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from proxy.errors import Refusal, Side
+from proxy.policy.access import Access
 
 # ---- effects, in the order in which they are to be performed -----------------------------------------------------
 
@@ -88,10 +89,11 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an audit row says of a statement. fingerprint: hex of the shape, literals not in it."""
+    """What an audit row says of a statement, and the rights it runs with. fingerprint: hex of the shape, literals not
+    in it."""
 
     principal: Principal
-    role: str
+    access: Access
     fingerprint: str
     statement: str  # 'select', 'insert', …
 

@@ -8,7 +8,7 @@ from typing import Final, final
 
 from proxy import tokens
 from proxy.errors import Refusal
-from proxy.policy.access import Level
+from proxy.policy.rules import Level
 from proxy.policy.values import mask
 from proxy.session.effects import Reveal, Revealed, Shown
 from proxy.session.state import State
@@ -20,6 +20,7 @@ from proxy.wire.types import BadValue, Reading, TypeSpec, from_canonical, to_can
 
 RANK: Final[dict[Level, int]] = {"deny": 0, "token": 1, "mask": 2, "reveal": 3}
 TEXT: Final = TypeSpec("text", 25, -1)
+MOMENTS: Final = frozenset(("date", "timestamp", "timestamptz"))
 HOLDS_TOKEN: Final = frozenset(("text", "varchar", "bpchar", "uuid"))
 
 
@@ -38,8 +39,9 @@ class Columns:
 
 
 def shown_type(column: ProtectedColumn, level: Level) -> TypeSpec:
-    """The type that a client with this level is told: a mask is a text, a token has the stored type."""
-    if level == "reveal":
+    """The type that a client with this level is told. A masked moment is still a moment (policy.values), any other
+    mask is a text; a token has the stored type."""
+    if level == "reveal" or (level == "mask" and column.facade.name in MOMENTS):
         return column.facade
     return TEXT if level == "mask" else column.stored
 
@@ -133,15 +135,16 @@ def _encoded(
     if rank == RANK["mask"]:
         if found.level == "reveal" and state.world is not None:
             value = mask(state.world.policy.classes[column.class_name], value)
-        return _text(column, level, value, fmt, reading)
+        return _masked(column, level, value, fmt, reading)
     return _token(column, level, value if found.level == "token" else field, fmt)
 
 
-def _text(column: ProtectedColumn, level: Level, value: bytes, fmt: int, reading: Reading) -> bytes:
-    """A mask; the client may have been told another type than text if the token is of another class."""
-    if level == "mask" or column.facade.name in ("text", "varchar", "bpchar"):
-        return from_canonical(TEXT, value, fmt, reading)
-    raise _other_class(column)
+def _masked(column: ProtectedColumn, level: Level, value: bytes, fmt: int, reading: Reading) -> bytes:
+    """A mask; a token of another class may give one that is not of the type that the client was told."""
+    kind = shown_type(column, level)
+    if kind.name not in MOMENTS and kind.name not in ("text", "varchar", "bpchar"):
+        raise _other_class(column)
+    return from_canonical(TypeSpec(kind.name, kind.oid, kind.size), value, fmt, reading)
 
 
 def _token(column: ProtectedColumn, level: Level, value: bytes, fmt: int) -> bytes:

@@ -25,12 +25,13 @@ from proxy.wire.frames import StartupFrames
 # Largest message: PostgreSQL's own bound (MaxAllocSize, 1 GB less one) for both directions.
 MAX_MESSAGE: Final = 0x3FFFFFFF
 MAX_WAITING_ROWS: Final = 4 << 20
+SHUTDOWN: Final = Refusal("shutdown", "terminating connection due to administrator command")
 
 
 @final
 class Session:
-    """client: the client's address ('' for a Unix socket). protects: whether the policy protects anything in a
-    database (then its catalog is needed before the first statement). tls: SSLRequest is answered with S."""
+    """client: its address ('' for a Unix socket). tls_subject: of its certificate. tls: SSLRequest is answered with S.
+    max_waiting_rows: bytes of rows that may wait for the vault. startup_deadline: on the clock given to `tick`."""
 
     __slots__ = ("_catalog_ticket", "_clients", "_first", "_servers", "_startup_deadline", "state", "tls")
 
@@ -121,6 +122,26 @@ class Session:
         if state.phase == READY and not self._catalog_ticket and state.world is not None:
             state.renew(world)
 
+    def policy_changed(self) -> None:
+        """A policy that may protect what none did before: a link without a catalog asks for one."""
+        if self.state.phase == READY and self.state.world is None and not self._catalog_ticket:
+            self._ask_catalog(False)
+
+    def unreachable(self, refusal: Refusal) -> None:
+        """The server connection could not be made."""
+        self.state.fatal(refusal)
+
+    def lost(self, refusal: Refusal) -> None:
+        """What was about to go to the client must not (its audit record could not be written)."""
+        self.state.fatal(refusal)
+
+    def drain(self) -> None:
+        """The program stops: end the link, as a server that shuts down would, unless something is under way."""
+        state = self.state
+        idle = state.phase == READY and not len(state.ledger) and state.ledger.status == ord("I")
+        if state.phase in (STARTUP, AUTHENTICATING) or (idle and not self._clients.stopped):
+            state.fatal(SHUTDOWN)
+
     def take_effects(self) -> list[Effect]:
         self.state.flush()
         effects = self.state.effects
@@ -134,29 +155,29 @@ class Session:
         first.feed(data)
         while state.phase == STARTUP and first.next():
             packet = first.packet
-            request = messages.startup_code(packet)
-            if request in (messages.SSL_REQUEST, messages.GSSENC_REQUEST):
-                self._encryption(request)
-            elif request == messages.CANCEL_REQUEST:
+            request = messages.parse_startup(packet)
+            if isinstance(request, messages.EncryptionRequest):
+                self._encryption(request.code)
+            elif isinstance(request, messages.CancelRequest):
                 state.effects.append(CancelUpstream(packet))
                 state.close("client", "cancel request")
                 state.phase = CLOSED
             else:
-                self._start(packet)
+                self._start(packet, request.params)
 
-    def _encryption(self, request: int) -> None:
+    def _encryption(self, code: int) -> None:
         """Bytes behind the request would have come before the handshake: refused (CVE-2021-23222's class)."""
         if self._first.pending():
             raise ProtocolFault("client", "bytes behind an encryption request")
-        if request == messages.SSL_REQUEST and self.tls:
+        if code == messages.SSL_CODE and self.tls:
             self.state.effects += [ToClient(b"S"), StartTls("client")]
         else:
             self.state.effects.append(ToClient(b"N"))
 
-    def _start(self, packet: bytes) -> None:
+    def _start(self, packet: bytes, params: tuple[tuple[bytes, bytes], ...]) -> None:
+        """The server gets the packet as it came, whatever is in it, and judges it."""
         state = self.state
-        params = messages.parse_startup(packet)
-        state.params = {k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in params.items()}
+        state.params = {k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in params}
         note_startup(state.settings, state.params)
         state.to_server.append(packet)
         replication = state.params.get("replication", "").lower()
@@ -193,11 +214,11 @@ class Session:
             self._servers.pump()
 
     def _authentication_request(self, frame: bytes) -> bytes:
-        code = messages.authentication_code(frame)
+        code, _ = messages.parse_authentication(frame, 5, len(frame))
         if code == messages.AUTH_OK:
             self._authenticated()
         elif code == messages.AUTH_SASL:
-            mechanisms = messages.parse_sasl_mechanisms(frame)
+            mechanisms = messages.parse_sasl_mechanisms(frame, 5, len(frame))
             return messages.build_sasl_mechanisms(without_channel_binding(mechanisms))
         return frame
 

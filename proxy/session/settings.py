@@ -5,9 +5,9 @@ and pgveil.purpose (never) are followed by the statements that set them, with th
 undone by ROLLBACK, SET LOCAL by the end of the transaction.
 """
 
-import re
 from typing import Final, final
 
+from proxy.sql.catalog import split_path
 from proxy.wire.types import UNSAFE_ENCODINGS, Reading, encoding_codec
 
 UNKNOWN: Final = "\0unknown"
@@ -105,22 +105,9 @@ class Settings:
     def path(self) -> tuple[str, ...] | None:
         """search_path as schema names; None if unknown. The server's own report wins (PostgreSQL 18)."""
         text = self.reported.get("search_path", self.search_path.value)
-        return None if text == UNKNOWN else split_path(text, self.user)
-
-
-_PATH_ITEM: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^\s",]+))\s*(?:,|$)')
-
-
-def split_path(text: str, user: str) -> tuple[str, ...] | None:
-    """A search_path setting as schema names: folded unless quoted, "$user" expanded; None if it can't be read."""
-    names: list[str] = []
-    at = 0
-    while at < len(text):
-        item = _PATH_ITEM.match(text, at)
-        if item is None:
-            return () if not text.strip() else None
-        quoted, bare = item.groups()
-        name = bare.lower() if quoted is None else quoted.replace('""', '"')
-        names.append(user if name == "$user" else name)
-        at = item.end()
-    return tuple([name for name in names if name])
+        if text == UNKNOWN:
+            return None
+        try:
+            return split_path(text, self.user)
+        except ValueError:
+            return None

@@ -212,8 +212,7 @@ class State:
             self.principal = Principal(
                 old.user, old.database, old.application_name, old.client, old.tls_subject, purpose
             )
-        role = "" if self.access is None else self.access.role
-        return Context(self.principal, role, fingerprint, statement)
+        return Context(self.principal, self.access or Access(), fingerprint, statement)
 
 
 def error_response(severity: str, refusal: Refusal) -> bytes:

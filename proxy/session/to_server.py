@@ -226,7 +226,8 @@ class ClientLane:
     # ---- Parse
 
     def _parse(self, buf: bytes, start: int, body: int, end: int) -> None:
-        name, text, oids = messages.parse_parse(buf, body, end)
+        parts = messages.parse_parse(buf, body, end)
+        name, text, oids = parts.name, parts.query, parts.oids
         if self._planner.plain(text):
             self.state.plain_statements += 1
             self._send(buf[start:end], self._register(self._prepared(name, text, FORWARD, oids)))
@@ -390,7 +391,7 @@ class ClientLane:
     def _describe(self, buf: bytes, start: int, body: int, end: int) -> None:
         kind, name = messages.parse_describe(buf, body, end)
         state = self.state
-        if kind == ord("P"):
+        if kind == messages.PORTAL:
             bound = state.portals.get(name)
             owed = ledger.PLAIN_DESCRIBE_PORTAL if bound is None else Owed(ledger.DESCRIBE_PORTAL, bound)
             self._send(buf[start:end], owed)
@@ -418,7 +419,7 @@ class ClientLane:
     def _close(self, buf: bytes, start: int, body: int, end: int) -> None:
         kind, name = messages.parse_close(buf, body, end)
         state = self.state
-        if kind == ord("P"):
+        if kind == messages.PORTAL:
             state.portals.pop(name, None)
         elif name in state.statements:
             owed = Owed(ledger.CLOSE)

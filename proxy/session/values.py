@@ -72,7 +72,7 @@ def _one(place: Input, source: TypeSpec, data: bytes, fmt: int, reading: Reading
         value = apply_cast(source, cast, value)
         source = cast
     value = _fit(place, source, value)
-    checked = check(kind, value)
+    checked = check(kind, value, place.column.facade.name)
     if isinstance(checked, Rejected):
         raise Refusal(
             "value-rejected",

@@ -1,0 +1,97 @@
+"""The admin port: /metrics for Prometheus, /healthz and /readyz for orchestrators.
+
+Runs in threads of its own, so that a slow scraper never delays a link. No personal data passes here: metrics are
+counts, readiness names parts and policy faults by file and line. `/healthz` says that the process serves; only
+`/readyz` depends on vault, keys and catalog, so that a slow vault doesn't get the process killed.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final, final
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from proxy.endpoints import Endpoint, Unix
+from proxy.errors import Unavailable
+
+# Seconds that a request may take to arrive: a scraper sends one small packet.
+REQUEST_TIMEOUT: Final = 10.0
+
+# (ready, details): details are JSON values without personal data.
+Readiness = Callable[[], tuple[bool, Mapping[str, object]]]
+
+
+@final
+class Admin:
+    """registry: what /metrics shows. ready: asked on each /readyz, from another thread."""
+
+    def __init__(self, endpoint: Endpoint, registry: CollectorRegistry, ready: Readiness) -> None:
+        self._endpoint = endpoint
+        self._registry = registry
+        self._ready = ready
+        self._server: ThreadingHTTPServer | None = None
+
+    def start(self) -> None:
+        """Listen. Raises Unavailable if the address can't be had."""
+        if isinstance(self._endpoint, Unix):
+            raise Unavailable("the admin port", "it must be host:port")
+        handler = type("Handler", (_Handler,), {"admin": self, "timeout": REQUEST_TIMEOUT})
+        server = _server_class(self._endpoint.host)
+        try:
+            self._server = server((self._endpoint.host, self._endpoint.port), handler)
+        except OSError as error:
+            raise Unavailable(f"the admin address {self._endpoint}", error.strerror or "can't listen") from None
+        threading.Thread(target=self._server.serve_forever, name="admin", daemon=True).start()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def page(self, path: str) -> tuple[int, str, bytes]:
+        """Status, content type and body for a GET."""
+        if path == "/metrics":
+            return 200, CONTENT_TYPE_LATEST, generate_latest(self._registry)
+        if path == "/healthz":
+            return 200, "application/json", b'{"status": "ok"}\n'
+        if path == "/readyz":
+            ready, details = self._ready()
+            body = json.dumps({"status": "ok" if ready else "unavailable", **details}) + "\n"
+            return 200 if ready else 503, "application/json", body.encode()
+        return 404, "application/json", b'{"status": "error", "message": "no such page"}\n'
+
+
+def _server_class(host: str) -> type[ThreadingHTTPServer]:
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        daemon_threads = True
+
+    return Server
+
+
+class _Handler(BaseHTTPRequestHandler):
+    admin: Admin
+    server_version = "pgveil"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        self._answer(True)
+
+    def do_HEAD(self) -> None:
+        self._answer(False)
+
+    def _answer(self, with_body: bool) -> None:
+        status, kind, body = self.admin.page(self.path.partition("?")[0])
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """A path that somebody probes for is nobody's log line."""

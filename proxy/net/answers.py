@@ -1,0 +1,308 @@
+"""Does what sessions ask: plans, tokens, values, audit records. The one place where vault, audit, catalog and sessions
+meet; it translates between their words.
+
+`now` answers what needs no waiting; `later` the rest. Both give the answer and the audit events that have to be
+durable before anything more goes to the client (`record`).
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from time import perf_counter
+from typing import Final, final
+
+from proxy.errors import Refusal, Unavailable
+from proxy.net.worlds import Worlds
+from proxy.observe import count, log, note, took
+from proxy.policy.rules import Level, ValueClass
+from proxy.policy.values import mask
+from proxy.session.effects import (
+    Analyse,
+    Audit,
+    Context,
+    Failure,
+    Find,
+    Item,
+    LoadCatalog,
+    Note,
+    Request,
+    Reveal,
+    Revealed,
+    Shown,
+    Tokenise,
+)
+from proxy.sql.analyze import analyse
+from proxy.sql.catalog import Snapshot
+from proxy.sql.plan import Plan
+from proxy.vault.audit import AuditEvent
+from proxy.vault.vault import Absent, Entry, Erased, Vault
+
+Event = AuditEvent
+Answer = tuple[object, Sequence[Event]]
+Seen = Mapping[bytes, Entry | Absent | Erased]
+PENDING: Final = object()
+WAIT: Final[Answer] = (PENDING, ())
+ACTIONS: Final[Mapping[Level, str]] = {"reveal": "revealed", "mask": "masked", "token": "token", "deny": "denied"}
+
+
+@final
+class Answers:
+    """analysers: where plans are made, off the loop. analyse_timeout: seconds a plan may take."""
+
+    def __init__(self, vault: Vault, worlds: Worlds, analysers: Executor, analyse_timeout: float) -> None:
+        self._vault = vault
+        self._worlds = worlds
+        self._analysers = analysers
+        self._analyse_timeout = analyse_timeout
+
+    # ---- asked by links
+
+    def now(self, request: Request) -> Answer:
+        """The answer if it is at hand, else WAIT. Raises Unavailable."""
+        if isinstance(request, Find):
+            return self._find(request)
+        if isinstance(request, Reveal):
+            seen = self._vault.reveal_cached([token for _, token in request.tokens])
+            return WAIT if seen is None else self._revealed(request, seen)
+        if isinstance(request, Tokenise):
+            items = self._items(request.items)
+            tokens = self._vault.tokenise_cached([(i.class_name, i.canonical) for i in items])
+            return WAIT if tokens is None else (self._woven(request.items, tokens), self._written(request))
+        if isinstance(request, LoadCatalog) and not request.fresh:
+            if not self._worlds.protects(request.database):
+                return None, ()
+            world = self._worlds.known(request.database)
+            return WAIT if world is None else (world, ())
+        return WAIT
+
+    async def later(self, request: Request) -> Answer:
+        """The answer, after waiting. Raises Unavailable."""
+        if isinstance(request, Tokenise):
+            return await self._tokenise(request)
+        if isinstance(request, Reveal):
+            began = perf_counter()
+            seen = await self._vault.reveal([token for _, token in request.tokens])
+            took("vault_seconds", perf_counter() - began, call="reveal")
+            return self._revealed(request, seen)
+        if isinstance(request, Analyse):
+            return await self._analyse(request), ()
+        if isinstance(request, LoadCatalog):
+            return await self._load(request), ()
+        if isinstance(request, Audit):
+            await self.record([_event(request.context, request.action, request.outcome, c) for c in request.classes or ("",)])
+            return None, ()
+        return self._find(request)
+
+    async def record(self, events: Sequence[Event]) -> None:
+        """Make audit events durable. Raises Unavailable."""
+        began = perf_counter()
+        await self._vault.audit.append(events)
+        took("audit_seconds", perf_counter() - began)
+
+    def note(self, effect: Note) -> None:
+        if effect.kind == "plaintext":
+            count("plaintext_values", float(effect.facts["count"]), **{"class": str(effect.facts["class"])})
+            return
+        note(effect.kind, effect.facts, "warning")
+
+    def broken(self, error: Exception) -> None:
+        """A link ended with an error that should not be: counted, with its type and place, never with its text."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = "" if trace is None else f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}"
+        count("errors", kind=type(error).__name__)
+        log("link-broken", "error", error=type(error).__name__, reason=where)
+
+    # ---- catalog and plans
+
+    async def _load(self, request: LoadCatalog) -> object:
+        if not self._worlds.protects(request.database):
+            return None
+        return await self._worlds.load(request.database, request.fresh)
+
+    async def _analyse(self, request: Analyse) -> Plan | Failure:
+        began = perf_counter()
+        loop = asyncio.get_running_loop()
+        assert isinstance(request.snapshot, Snapshot)
+        call = loop.run_in_executor(
+            self._analysers,
+            analyse,
+            request.text,
+            request.standard_conforming_strings,
+            request.search_path,
+            request.snapshot,
+        )
+        try:
+            plan = await asyncio.wait_for(call, self._analyse_timeout)
+        except TimeoutError:
+            hint = "Send it in smaller parts, or use parameters."
+            return Failure(Refusal("statement-too-large", "the statement takes too long to be understood", hint))
+        took("analyse_seconds", perf_counter() - began)
+        return plan
+
+    # ---- tokens
+
+    def _items(self, items: Sequence[Item]) -> list[Item]:
+        """Those that are values, not tokens written through."""
+        return [item for item in items if not self._passes(item)]
+
+    def _passes(self, item: Item) -> bool:
+        return item.may_be_token and self._vault.is_ours(item.canonical)
+
+    def _woven(self, items: Sequence[Item], tokens: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Tokens of all items in order; one written through stands for itself."""
+        made = iter(tokens)
+        return tuple([item.canonical if self._passes(item) else next(made) for item in items])
+
+    async def _tokenise(self, request: Tokenise) -> Answer:
+        began = perf_counter()
+        items = self._items(request.items)
+        tokens = await self._vault.tokenise([(i.class_name, i.canonical) for i in items])
+        took("vault_seconds", perf_counter() - began, call="tokenise")
+        return self._woven(request.items, tokens), self._written(request)
+
+    def _written(self, request: Tokenise) -> Sequence[Event]:
+        """Writes are counted; what was stored is its own record."""
+        for item in request.items:
+            count("values", action="tokenised", **{"class": item.class_name})
+        return ()
+
+    def _find(self, request: Find) -> Answer:
+        items = self._items(request.items)
+        refusal = _may_not_search(request.context, items)
+        if refusal is not None:
+            return Failure(refusal), ()
+        tokens = self._woven(request.items, self._vault.find([(i.class_name, i.canonical) for i in items]))
+        by_class: dict[str, list[bytes]] = defaultdict(list)
+        for item, token in zip(request.items, tokens, strict=True):
+            by_class[item.class_name].append(token)
+        for name, found in by_class.items():
+            count("values", len(found), action="searched", **{"class": name})
+        events = [_event(request.context, "search", "ok", name, tuple(found)) for name, found in by_class.items()]
+        return tokens, events
+
+    # ---- values
+
+    def _revealed(self, request: Reveal, seen: Seen) -> Answer:
+        """What may be seen, and the events that say so."""
+        showing = _Showing(self._worlds.policy.classes, request.context, self._vault)
+        tokens: dict[bytes, Shown] = {}
+        plain: dict[tuple[str, bytes], Shown] = {}
+        try:
+            for column_class, token in request.tokens:
+                shown = showing.token(column_class, token, seen.get(token))
+                if shown is not None:
+                    tokens[token] = shown
+            for column_class, value in request.plain:
+                plain[(column_class, value)] = showing.plain(column_class, value)
+        except Refusal as refusal:
+            event = _event(request.context, "refuse", refusal.code, "")
+            return Failure(refusal), [event]
+        return Revealed(tokens, plain), showing.events()
+
+
+@final
+class _Showing:
+    """Decides for each value of one question, and keeps what the audit has to say."""
+
+    def __init__(self, classes: Mapping[str, ValueClass], context: Context, vault: Vault) -> None:
+        self._classes = classes
+        self._context = context
+        self._vault = vault
+        self._done: dict[tuple[Level, str], list[bytes]] = defaultdict(list)
+        self._counts: dict[tuple[Level, str], int] = defaultdict(int)
+
+    def token(self, column_class: str, token: bytes, entry: Entry | Absent | Erased | None) -> Shown | None:
+        """Raises Refusal: may-not-see, or a token of ours without an entry (then its value is lost or not here)."""
+        if entry is None:
+            return self.plain(column_class, token) if column_class else None
+        if isinstance(entry, Absent):
+            if not column_class:
+                return None
+            raise Refusal(
+                "vault-unavailable",
+                f"the vault has no entry for token {token.decode()}",
+                "It is another vault than the one that made it, or an older copy: restore it.",
+            )
+        if isinstance(entry, Erased):
+            return Shown(entry.class_name, "reveal", None)
+        level = self._context.access.level(entry.class_name)
+        self._note(level, entry.class_name, token)
+        return Shown(entry.class_name, *self._by_level(level, entry.class_name, entry.value, token))
+
+    def plain(self, class_name: str, value: bytes) -> Shown:
+        """A value that lies in the column as it is: shown as one of its class."""
+        level = self._context.access.level(class_name)
+        count("plaintext_values", **{"class": class_name})
+        self._note(level, class_name, None)
+        stand_in: bytes | None = None
+        if level == "token" and self._classes[class_name].tokens == "deterministic":
+            stand_in = self._vault.find([(class_name, value)])[0]
+        return Shown(class_name, *self._by_level(level, class_name, value, stand_in))
+
+    def _by_level(
+        self, level: Level, class_name: str, value: bytes, token: bytes | None
+    ) -> tuple[Level, bytes | None]:
+        if level == "reveal":
+            return level, value
+        if level == "mask":
+            kind = self._classes.get(class_name)
+            return level, mask(kind or ValueClass(class_name, "text"), value)
+        if level == "token":
+            return level, token
+        raise Refusal(
+            "may-not-see",
+            f"the result holds a value of class {class_name}, which is denied to this principal",
+            "Leave the column out.",
+        )
+
+    def _note(self, level: Level, class_name: str, token: bytes | None) -> None:
+        self._counts[(level, class_name)] += 1
+        if token is not None:
+            self._done[(level, class_name)].append(token)
+
+    def events(self) -> list[Event]:
+        """One a level and class; tokens shown as tokens show nothing."""
+        events: list[Event] = []
+        for (level, class_name), number in self._counts.items():
+            count("values", number, action=ACTIONS[level], **{"class": class_name})
+            if level in ("reveal", "mask"):
+                tokens = tuple(self._done.get((level, class_name), ()))
+                events.append(_event(self._context, level, "ok", class_name, tokens, number))
+        return events
+
+
+def _may_not_search(context: Context, items: Sequence[Item]) -> Refusal | None:
+    """Values that this principal may not look for (it may compare with tokens only)."""
+    for item in items:
+        if not context.access.may_search(item.class_name):
+            return Refusal(
+                "may-not-search",
+                f"this principal may not search class {item.class_name} by value",
+                "Compare with a token, or give the role `reveal` or `search` for the class.",
+            )
+    return None
+
+
+def _event(
+    context: Context, action: str, outcome: str, class_name: str, tokens: tuple[bytes, ...] = (), number: int = 0
+) -> Event:
+    who = context.principal
+    return AuditEvent(
+        action=action,
+        outcome=outcome,
+        user=who.user,
+        database=who.database,
+        application=who.application_name,
+        client=who.client,
+        tls_subject=who.tls_subject,
+        purpose=who.purpose,
+        role=context.access.role,
+        fingerprint=context.fingerprint,
+        statement=context.statement,
+        class_name=class_name,
+        tokens=tokens,
+        count=number or len(tokens),
+    )

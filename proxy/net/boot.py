@@ -1,0 +1,105 @@
+"""From settings to a serving process: everything is opened before anything is listened on, and closed in reverse."""
+
+import asyncio
+import os
+import signal
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Final
+
+from proxy.admin.app import Admin
+from proxy.config import ServerTls, Settings
+from proxy.endpoints import Tcp, Unix
+from proxy.net.reload import PolicyFiles, read_policy
+from proxy.net.server import Server
+from proxy.net.tasks import Tasks
+from proxy.net.upstream import Upstream
+from proxy.observe import REGISTRY, log
+from proxy.policy.rules import Policy
+from proxy.vault.committer import Limits, Sources
+from proxy.vault.keys import load_provider
+from proxy.vault.store import Store
+from proxy.vault.vault import Mode, Vault
+
+OpenStore = Callable[[Settings], "asyncio.Future[Store]"]
+NO_TLS: Final = ("disable",)
+
+
+def modes(policy: Policy) -> dict[str, Mode]:
+    """Token mode of each class."""
+    return {name: each.tokens for name, each in policy.classes.items()}
+
+
+async def open_vault(settings: Settings, policy: Policy, store: Store, tasks: Tasks) -> Vault:
+    """Raises KeyFault, StoreFault, Damaged, Unavailable."""
+    sources = Sources(tasks.spawn, os.urandom, lambda: time.time_ns() // 1000, time.monotonic_ns)
+    limits = Limits(
+        read_tokens=settings.limits.vault_batch, timeout=settings.timeouts.vault, cache_bytes=settings.limits.vault_cache
+    )
+    provider = load_provider(str(settings.keys), os.environ, os.urandom)
+    return await Vault.open(store, provider, modes(policy), sources, limits)
+
+
+def upstream(settings: Settings) -> Upstream:
+    """Raises OSError, ssl.SSLError for certificate files that can't be used."""
+    endpoint = settings.upstream.endpoint
+    tls = settings.tls.server
+    if isinstance(endpoint, Unix):
+        return Upstream(endpoint.directory, endpoint.port or 5432, "disable", None, settings.timeouts.connect)
+    assert isinstance(endpoint, Tcp)
+    return Upstream(endpoint.host, endpoint.port, tls.mode, _context(tls), settings.timeouts.connect)
+
+
+def _context(tls: ServerTls) -> ssl.SSLContext | None:
+    """As libpq's sslmode: prefer and require encrypt, verify-ca checks the chain, verify-full the name too."""
+    if tls.mode in NO_TLS:
+        return None
+    context = ssl.create_default_context(cafile=tls.ca)
+    context.check_hostname = tls.mode == "verify-full"
+    if tls.mode in ("prefer", "require") and tls.ca is None:
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert is not None:
+        context.load_cert_chain(tls.cert, tls.key)
+    return context
+
+
+async def serve(
+    settings: Settings, open_store: Callable[[Settings], "asyncio.Future[Store]"], ready_line: Callable[[str], None]
+) -> None:
+    """Run until a signal. Raises Faults (policy), VaultFault, Unavailable, OSError before the ready line."""
+    sources, policy = read_policy(settings)
+    async with AsyncExitStack() as stack:
+        tasks = Tasks()
+        stack.push_async_callback(tasks.cancel)
+        store = await open_store(settings)
+        vault = await open_vault(settings, policy, store, tasks)
+        stack.push_async_callback(vault.close)
+        server = Server(settings, vault, policy, upstream(settings), ready_line)
+        files = PolicyFiles(settings, sources, policy, server.policy_changed)
+        _start_admin(settings, server, files, stack)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, files.look, True)
+        tasks.spawn(_watch(files, settings.policy_poll), "policy")
+        for warning in settings.warnings:
+            log("setting-warning", "warning", reason=warning[:200])
+        await server.run()
+
+
+def _start_admin(settings: Settings, server: Server, files: PolicyFiles, stack: AsyncExitStack) -> None:
+    if settings.admin is None:
+        return
+
+    def ready() -> tuple[bool, Mapping[str, object]]:
+        well, details = server.readiness()
+        return well, {**details, "policy": {"digest": files.policy.digest, "faults": list(files.faults)}}
+
+    admin = Admin(settings.admin, REGISTRY, ready)
+    admin.start()
+    stack.callback(admin.stop)
+
+
+async def _watch(files: PolicyFiles, every: float) -> None:
+    while True:
+        await asyncio.sleep(every)
+        files.look()

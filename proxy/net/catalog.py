@@ -1,0 +1,140 @@
+"""Reads a database's catalog through an account of our own; the rows become `sql.catalog.Catalog`.
+
+On our own connection, never on a client's: a look-up in its transaction could fail or break it. Every name is
+qualified and search_path is empty, so that no schema of the application's can steer what is read. Nothing but the
+catalog is read; any account that can connect can do it.
+"""
+
+from collections import defaultdict
+from typing import Any, Final, final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+
+from proxy.errors import Unavailable
+from proxy.sql.catalog import Catalog, Column, Function, Relation
+
+RELATIONS: Final = """
+SELECT c.oid, n.nspname, c.relname, c.relkind::pg_catalog.text, c.relpersistence::pg_catalog.text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND n.nspname !~ '^pg_toast'
+"""
+COLUMNS: Final = """
+SELECT a.attrelid, a.attname, a.attnum, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name,
+       a.atttypmod, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS default,
+       a.attgenerated <> '' AS generated, a.attidentity <> '' AS identity, coalesce(l.collisdeterministic, true) AS plain
+FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+ORDER BY a.attrelid, a.attnum
+"""
+# What a view's query, or the action of a rule on a table, reads.
+DEPENDS: Final = """
+SELECT DISTINCT r.ev_class, d.refobjid
+FROM pg_catalog.pg_rewrite r
+JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> r.ev_class
+"""
+PARENTS: Final = "SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits"
+# Functions whose body is text or parsed SQL; C and internal ones can't name a table of the application's.
+FUNCTIONS: Final = """
+SELECT p.oid, n.nspname, p.proname, l.lanname,
+       coalesce(p.prosrc, '') || ' ' || coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), '') AS source
+FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+WHERE l.lanname NOT IN ('internal', 'c') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+"""
+# A role's own setting wins over the database's; both over the server's, which is what a role without any gets.
+PATHS: Final = """
+SELECT coalesce(r.rolname, '') AS role, s.setdatabase <> 0 AS here,
+       (SELECT substr(e, 13) FROM unnest(s.setconfig) e WHERE e LIKE 'search\\_path=%') AS path
+FROM pg_catalog.pg_db_role_setting s
+LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+WHERE s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
+ORDER BY here
+"""
+# Read before search_path is emptied: what our account starts with is the database's or server's default.
+DEFAULT_PATH: Final = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'"
+
+@final
+class CatalogReader:
+    """url: postgresql://… of `catalog`; its database part is replaced by the one asked for. timeout: seconds."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._url = url
+        self._timeout = timeout
+
+    async def connect(self, database: str | None) -> "asyncpg.Connection[Any]":
+        """Raises Unavailable."""
+        try:
+            return await asyncpg.connect(
+                with_database(self._url, database) if database else self._url,
+                timeout=self._timeout,
+                command_timeout=self._timeout,
+                server_settings={"application_name": "pgveil-catalog", "default_transaction_read_only": "on"},
+                statement_cache_size=0,
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+            raise Unavailable("the catalog", f"{type(error).__name__} as the `catalog` account") from None
+
+    async def read(self, database: str | None) -> Catalog:
+        """All of one database, in one snapshot. Raises Unavailable."""
+        connection = await self.connect(database)
+        try:
+            path: str = await connection.fetchval(DEFAULT_PATH)
+            await connection.execute("SET search_path = ''")
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                return await _read(connection, path)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise Unavailable("the catalog", type(error).__name__) from None
+        finally:
+            connection.terminate()
+
+
+async def _read(connection: "asyncpg.Connection[Any]", path: str) -> Catalog:
+    columns: dict[int, list[Column]] = defaultdict(list)
+    for a in await connection.fetch(COLUMNS):
+        columns[a["attrelid"]].append(
+            Column(
+                a["attname"], a["attnum"], a["atttypid"], a["type_name"], a["atttypmod"], a["attnotnull"], a["default"],
+                a["generated"], a["identity"], a["plain"],
+            )  # fmt: skip
+        )
+    reads: dict[int, list[int]] = defaultdict(list)
+    for r in await connection.fetch(DEPENDS):
+        reads[r["ev_class"]].append(r["refobjid"])
+    parents: dict[int, list[int]] = defaultdict(list)
+    for i in await connection.fetch(PARENTS):
+        parents[i["inhrelid"]].append(i["inhparent"])
+    relations = [
+        Relation(
+            c["oid"], c["nspname"], c["relname"], c["relkind"], tuple(columns[c["oid"]]), tuple(reads[c["oid"]]),
+            tuple(parents[c["oid"]]), c["relpersistence"] == "t",
+        )  # fmt: skip
+        for c in await connection.fetch(RELATIONS)
+    ]
+    functions = [
+        Function(p["oid"], p["nspname"], p["proname"], p["lanname"], p["source"])
+        for p in await connection.fetch(FUNCTIONS)
+    ]
+    database: str = await connection.fetchval("SELECT pg_catalog.current_database()")
+    version = int(await connection.fetchval("SELECT pg_catalog.current_setting('server_version_num')"))
+    return Catalog(database, version, tuple(relations), tuple(functions), await _paths(connection, path))
+
+
+async def _paths(connection: "asyncpg.Connection[Any]", default: str) -> dict[str, str]:
+    """search_path by role; '' for the roles that have none of their own."""
+    paths = {"": default}
+    for row in await connection.fetch(PATHS):
+        if row["path"] is not None:
+            paths[row["role"]] = row["path"]
+    return paths
+
+
+def with_database(url: str, database: str) -> str:
+    """The URL with its database part replaced."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path="/" + quote(database, safe="")))

@@ -1,0 +1,305 @@
+"""One link: a client connection, its server connection, and the session between them.
+
+Carries bytes, performs effects, keeps both directions from filling memory. Decides nothing about messages. Flow
+control: what one side can't take stops reading from the other; the session itself may pause a side too; reading goes
+on when every reason is gone. Bytes for the client are held back while an audit record that they depend on is not yet
+durable.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, final
+
+from proxy.errors import Bug, Refusal, Side, Unavailable
+from proxy.net.answers import PENDING, Answers, Event
+from proxy.net.tasks import Tasks
+from proxy.net.upstream import Upstream
+from proxy.session.effects import (
+    Ask,
+    CancelUpstream,
+    Close,
+    Effect,
+    Failure,
+    Note,
+    Pause,
+    Request,
+    Resume,
+    StartTls,
+    ToClient,
+    ToServer,
+)
+from proxy.session.session import Session
+
+# Bytes a transport may hold before its writer is stopped; the kernel's socket buffers come on top.
+WRITE_HIGH: Final = 256 * 1024
+# Seconds that a peer gets to take the last bytes of a link that ends.
+LINGER: Final = 10.0
+
+
+@final
+class Half(asyncio.Protocol):
+    """One of a link's two connections."""
+
+    def __init__(self, link: "Link", side: Side) -> None:
+        self.link = link
+        self.side: Side = side
+        self.transport: asyncio.Transport | None = None
+        self._stops: set[str] = set()  # reasons for not reading
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.set_write_buffer_limits(WRITE_HIGH)
+        self.link.connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.link.received(self.side, data)
+
+    def eof_received(self) -> bool:
+        self.link.ended(self.side)
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.transport = None
+        self.link.ended(self.side)
+
+    def pause_writing(self) -> None:
+        self.link.other(self.side).stop("writes")
+
+    def resume_writing(self) -> None:
+        self.link.other(self.side).go("writes")
+
+    def stop(self, reason: str) -> None:
+        """Don't read until `go` for the same reason."""
+        if not self._stops and self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+        self._stops.add(reason)
+
+    def go(self, reason: str) -> None:
+        self._stops.discard(reason)
+        if not self._stops and self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def write(self, data: bytes) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
+
+    def close(self) -> None:
+        """After what was written is sent."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.close()
+
+
+@final
+class Link:
+    """See the module. `over` is called once, when both connections are gone."""
+
+    def __init__(
+        self, session: Session, upstream: Upstream, answers: Answers, tasks: Tasks, over: "Callable[[Link], None]"
+    ) -> None:
+        self.session = session
+        self.client = Half(self, "client")
+        self.server = Half(self, "server")
+        self._upstream = upstream
+        self._answers = answers
+        self._tasks = tasks
+        self._over = over
+        self._dialling = False
+        self._for_server: list[bytes] = []  # written before the server connection was there
+        self._held: list[bytes] = []  # for the client, until the audit records are durable
+        self._holds = 0
+        self._client_closing = False
+        self._performing = False
+        self._ended = False
+
+    def other(self, side: Side) -> Half:
+        return self.server if side == "client" else self.client
+
+    # ---- what happens
+
+    def connected(self, half: Half) -> None:
+        if half.side == "server":
+            waiting, self._for_server = self._for_server, []
+            half.write(b"".join(waiting))
+
+    def received(self, side: Side, data: bytes) -> None:
+        if side == "client":
+            self._run(self.session.client_bytes, data)
+        else:
+            self._run(self.session.server_bytes, data)
+
+    def ended(self, side: Side) -> None:
+        """A connection is closed, by its peer or by us."""
+        if side == "client":
+            self.session.client_eof()
+        else:
+            self.session.server_eof()
+        self.perform()
+        if self.client.transport is None and (self.server.transport is None or self._ended):
+            self._finish()
+
+    def _run(self, step: Callable[[bytes], None], data: bytes) -> None:
+        """A session that breaks takes its link down and nothing else."""
+        try:
+            step(data)
+            self.perform()
+        except Exception as error:
+            self._answers.broken(error)
+            self.abort()
+
+    def tick(self, now: float) -> None:
+        self.session.tick(now)
+        self.perform()
+
+    def abort(self) -> None:
+        """End the link at once."""
+        for half in (self.client, self.server):
+            if half.transport is not None:
+                half.transport.abort()
+
+    def drain(self) -> None:
+        """The program stops: end the link if nothing is under way."""
+        self.session.drain()
+        self.perform()
+
+    def _finish(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self.server.close()
+            self._over(self)
+
+    # ---- effects
+
+    def perform(self) -> None:
+        """Do what the session wants. Answers that are there at once may bring more effects."""
+        if self._performing:
+            return
+        self._performing = True
+        try:
+            effects = self.session.take_effects()
+            while effects:
+                for effect in effects:
+                    self._perform(effect)
+                effects = self.session.take_effects()
+        finally:
+            self._performing = False
+
+    def _perform(self, effect: Effect) -> None:
+        if isinstance(effect, ToClient):
+            self._to_client(effect.data)
+        elif isinstance(effect, ToServer):
+            self._to_server(effect.data)
+        elif isinstance(effect, Ask):
+            self._ask(effect.ticket, effect.request)
+        elif isinstance(effect, Pause):
+            (self.client if effect.side == "client" else self.server).stop("session")
+        elif isinstance(effect, Resume):
+            (self.client if effect.side == "client" else self.server).go("session")
+        elif isinstance(effect, Close):
+            self._close(effect.side)
+        elif isinstance(effect, Note):
+            self._answers.note(effect)
+        elif isinstance(effect, CancelUpstream):
+            self._tasks.spawn(self._upstream.cancel(effect.packet), "cancel")
+        elif isinstance(effect, StartTls):
+            self._tasks.spawn(self._start_tls(), "tls")
+        else:
+            raise Bug(f"unknown effect {type(effect).__name__}")
+
+    def _to_client(self, data: bytes) -> None:
+        if self._holds:
+            self._held.append(data)
+        else:
+            self.client.write(data)
+
+    def _to_server(self, data: bytes) -> None:
+        if self.server.transport is not None:
+            self.server.write(data)
+            return
+        self._for_server.append(data)
+        if not self._dialling:
+            self._dialling = True
+            self._tasks.spawn(self._dial(), "dial")
+
+    async def _dial(self) -> None:
+        try:
+            await self._upstream.connect(self.server)
+        except Unavailable as gone:
+            self.session.unreachable(Refusal("server-unreachable", str(gone), "Check `upstream` and the server."))
+            self.perform()
+
+    async def _start_tls(self) -> None:
+        raise Bug("TLS to clients is not configured")
+
+    def _close(self, side: Side) -> None:
+        if side == "client" and self._holds:
+            self._client_closing = True
+            return
+        half = self.client if side == "client" else self.server
+        half.close()
+        transport = half.transport
+        if transport is not None:
+            asyncio.get_running_loop().call_later(LINGER, transport.abort)
+
+    # ---- questions
+
+    def _ask(self, ticket: int, request: Request) -> None:
+        try:
+            result, events = self._answers.now(request)
+        except Unavailable as gone:
+            result, events = failure(gone), ()
+        if result is PENDING:
+            self._tasks.spawn(self._later(ticket, request), type(request).__name__)
+            return
+        self._answer(ticket, result, events)
+
+    async def _later(self, ticket: int, request: Request) -> None:
+        events: Sequence[Event] = ()
+        try:
+            result, events = await self._answers.later(request)
+        except Unavailable as gone:
+            result = failure(gone)
+        except Exception as error:
+            self._answers.broken(error)
+            self.abort()
+            return
+        try:
+            self._answer(ticket, result, events)
+            self.perform()
+        except Exception as error:
+            self._answers.broken(error)
+            self.abort()
+
+    def _answer(self, ticket: int, result: object, events: Sequence[Event]) -> None:
+        if events:
+            self._holds += 1
+            self._tasks.spawn(self._record(events), "audit")
+        self.session.answer(ticket, result)
+
+    async def _record(self, events: Sequence[Event]) -> None:
+        """Nothing more goes to the client until the events are durable; never, if they can't be."""
+        try:
+            await self._answers.record(events)
+        except Unavailable as gone:
+            self._held.clear()
+            self.session.lost(failure(gone).refusal)
+            self._release(True)
+            return
+        self._release(False)
+
+    def _release(self, failed: bool) -> None:
+        self._holds = 0 if failed else self._holds - 1
+        if self._holds:
+            return
+        self.perform()
+        held, self._held = self._held, []
+        if held:
+            self.client.write(b"".join(held))
+        if self._client_closing:
+            self._close("client")
+
+
+def failure(gone: Unavailable) -> Failure:
+    return Failure(
+        Refusal("vault-unavailable", f"{gone}; nothing was revealed, nothing stored", "Try again when it is back.")
+    )

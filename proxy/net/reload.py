@@ -1,0 +1,65 @@
+"""Reads policies again, on SIGHUP and when their files change; a bad policy keeps the one in use and shouts."""
+
+import time
+from collections.abc import Callable
+from typing import Final, final
+
+from proxy.config import Settings, policy_sources
+from proxy.documents import Faults
+from proxy.observe import count, log, set_gauge
+from proxy.policy.load import load
+from proxy.policy.rules import Policy
+
+Sources = tuple[tuple[str, str], ...]
+
+
+@final
+class PolicyFiles:
+    """The policy of a running process. faults: of the files as they are now; empty while the policy in use is theirs."""
+
+    def __init__(self, settings: Settings, sources: Sources, policy: Policy, changed: Callable[[Policy], None]) -> None:
+        self._settings: Final = settings
+        self._sources = sources
+        self._changed = changed
+        self.policy = policy
+        self.faults: tuple[str, ...] = ()
+        set_gauge("policy_loaded_timestamp_seconds", time.time())
+
+    def look(self, forced: bool = False) -> None:
+        """Read the files; take the policy over if it is another and sound. forced: say so even if it is the same."""
+        try:
+            sources = policy_sources(self._settings)
+            if sources == self._sources and not forced:
+                return
+            self._sources = sources
+            policy = load(sources)
+        except Faults as faults:
+            self._bad(tuple(str(fault) for fault in faults.faults))
+            return
+        self.faults = ()
+        if policy.digest == self.policy.digest:
+            count("policy_reloads", outcome="same")
+            log("policy-same", digest=policy.digest[:64])
+            return
+        self.policy = policy
+        count("policy_reloads", outcome="loaded")
+        set_gauge("policy_loaded_timestamp_seconds", time.time())
+        log("policy-loaded", digest=policy.digest[:64])
+        self._changed(policy)
+
+    def _bad(self, faults: tuple[str, ...]) -> None:
+        """Told once for each new set of faults, not at every look."""
+        if faults == self.faults:
+            return
+        self.faults = faults
+        count("policy_reloads", outcome="failed")
+        for fault in faults:
+            log("policy-fault", "error", fault=fault[:500], advice="the policy in use stays until this is mended")
+
+
+def read_policy(settings: Settings) -> tuple[Sources, Policy]:
+    """The policy files and what they say. Raises Faults."""
+    sources = policy_sources(settings)
+    return sources, load(sources)
+
+
