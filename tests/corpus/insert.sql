@@ -1,0 +1,107 @@
+-- policy: shop
+
+-- case: many rows, NULL and DEFAULT among values
+INSERT INTO customers (id, email, full_name, note)
+VALUES (1, 'a@b.c', 'Ann', 'x'), (2, NULL, DEFAULT, 'y'), (3, DEFAULT, 'Cy', NULL);
+-- sends
+INSERT INTO customers (id, email, full_name, note)
+VALUES (1, ‹email a@b.c›, ‹person Ann›, 'x'), (2, NULL, DEFAULT, 'y'), (3, DEFAULT, ‹person Cy›, NULL);
+
+-- case: parameters
+INSERT INTO customers (id, email, full_name, note) VALUES ($1, $2, $3, $4);
+-- sends: same
+-- params: 2=email write, 3=person write
+
+-- case: no column list gets one
+INSERT INTO customers VALUES (1, 'a@b.c', 'Ann');
+-- sends
+INSERT INTO customers (id, email, full_name) VALUES (1, ‹email a@b.c›, ‹person Ann›);
+
+-- case: no column list with a dropped column (peer 11)
+INSERT INTO leads VALUES (1, 'a@b.c', 'Ann', 'x');
+-- sends
+INSERT INTO leads (id, contact, name, note) VALUES (1, ‹email a@b.c›, ‹person Ann›, 'x');
+
+-- case: no column list, alias
+INSERT INTO newsletter AS n VALUES ($1, $2);
+-- sends
+INSERT INTO newsletter AS n (id, email) VALUES ($1, $2);
+-- params: 2=email write
+
+-- case: DEFAULT VALUES
+INSERT INTO customers DEFAULT VALUES;
+-- sends: same
+
+-- case: RETURNING
+INSERT INTO customers (id, email) VALUES (1, 'a@b.c') RETURNING id, email AS mail, *;
+-- sends
+INSERT INTO customers (id, email) VALUES (1, ‹email a@b.c›) RETURNING id, email AS mail, *;
+-- out: 2=email, 4=email, 5=person, 6=phone, 7=street, 8=birthday
+
+-- case: ON CONFLICT DO UPDATE with a literal (peer 1)
+INSERT INTO customers (id, email) VALUES (1, 'a@x') ON CONFLICT (id) DO UPDATE SET email = 'b@x';
+-- sends
+INSERT INTO customers (id, email) VALUES (1, ‹email a@x›) ON CONFLICT (id) DO UPDATE SET email = ‹email b@x›;
+
+-- case: ON CONFLICT DO UPDATE with EXCLUDED (peer 1)
+INSERT INTO customers (id, email) VALUES (1, 'a@x') ON CONFLICT (email) DO UPDATE SET email = excluded.email, note = 'again';
+-- sends
+INSERT INTO customers (id, email) VALUES (1, ‹email a@x›) ON CONFLICT (email) DO UPDATE SET email = excluded.email, note = 'again';
+
+-- case: ON CONFLICT with parameters and WHERE (peer 3)
+INSERT INTO customers (id, email) VALUES ($1, $2), (2, 'b@x') ON CONFLICT (id) DO UPDATE SET email = $3 WHERE customers.email <> $4;
+-- sends
+INSERT INTO customers (id, email) VALUES ($1, $2), (2, ‹email b@x›) ON CONFLICT (id) DO UPDATE SET email = $3 WHERE customers.email <> $4;
+-- params: 2=email write, 3=email write, 4=email search
+
+-- case: cast around a parameter (peer 4)
+INSERT INTO customers (id, full_name) VALUES ($1, $2::varchar(20));
+-- sends
+INSERT INTO customers (id, full_name) VALUES ($1, $2);
+-- params: 2=person write ::varchar(20)
+
+-- case: one parameter for a protected and a plain column
+INSERT INTO customers (id, email, note) VALUES ($1, $2, $2);
+-- sends
+INSERT INTO customers (id, email, note) VALUES ($1, $2, $3);
+-- params: 2=email write, 3=$2
+
+-- case: a function makes the value (peer 4)
+INSERT INTO customers (id, email) VALUES (1, coalesce($1, 'a@x'));
+-- refused: unsupported-expression public.customers.email
+
+-- case: concatenation makes the value
+INSERT INTO customers (id, email) VALUES (1, 'a' || '@x');
+-- refused: unsupported-expression public.customers.email
+
+-- case: rows from a table of the same class
+INSERT INTO newsletter (id, email) SELECT id, email FROM customers WHERE note = 'yes';
+-- sends: same
+
+-- case: rows from a table of another class
+INSERT INTO newsletter (id, email) SELECT id, full_name FROM customers;
+-- refused: class-mismatch
+
+-- case: protected values into an unprotected column
+INSERT INTO customers_archive (id, email) SELECT id, email FROM customers;
+-- refused: unprotected-target
+
+-- case: into an unprotected table of the same name elsewhere
+INSERT INTO sales.customers (id, email) VALUES (1, 'a@b.c');
+-- forwards
+
+-- case: search_path decides which table it is (peer 20)
+-- search_path: sales, public
+INSERT INTO customers (id, email) VALUES (1, 'a@b.c');
+-- forwards
+
+-- case: quoted mixed-case names
+INSERT INTO "Odd"."Customer Data" (id, "E-Mail") VALUES (1, 'a@b.c');
+-- sends
+INSERT INTO "Odd"."Customer Data" (id, "E-Mail") VALUES (1, ‹email a@b.c›);
+
+-- case: no column list, names that need quotes
+INSERT INTO "Odd"."Customer Data" VALUES (1, 'a@b.c', 'x') RETURNING "E-Mail";
+-- sends
+INSERT INTO "Odd"."Customer Data" (id, "E-Mail", "Note") VALUES (1, ‹email a@b.c›, 'x') RETURNING "E-Mail";
+-- out: 1=email
