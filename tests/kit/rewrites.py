@@ -120,7 +120,7 @@ def _bare(node: Any) -> Any:
         return [_bare(item) for item in node]
     if isinstance(node, dict):
         kept = {k: v for k, v in node.items() if not k.replace("_", "").lower().endswith(_PLACES)}
-        return {k: "constant" if k == "aConst" else _bare(v) for k, v in kept.items()}
+        return {k: "constant" if k in ("aConst", "A_Const") else _bare(v) for k, v in kept.items()}
     if isinstance(node, str) and node.startswith("pgv") and node[3:].isdigit():
         return "constant"
     return node
