@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TextIO
 
@@ -375,7 +375,3 @@ def took(name: str, seconds: float, **labels: str) -> None:
 def exposition() -> bytes:
     """All metrics in Prometheus' text format (0.0.4)."""
     return prometheus_client.generate_latest(REGISTRY)
-
-
-def table_names() -> Sequence[str]:
-    return [metric.full_name for metric in METRICS]

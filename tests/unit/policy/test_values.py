@@ -87,6 +87,7 @@ def test_normal_forms(kind: Kind, value: str, normal: str | None) -> None:
         ("+1 650 253 0000 / 650 253 0001", "US", None),
         ("650 253 0000 call after 5", "US", None),
         ("110", "DE", None),
+        ("+1 650", None, None),
         ("", "US", None),
         ("ann", "US", None),
         ("+1" + "0" * 300, None, None),
