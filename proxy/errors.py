@@ -10,7 +10,7 @@ from typing import Final, Literal
 Side = Literal["client", "server"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # a value, but not frozen: contextlib sets __traceback__ on what passes through
 class Refusal(Exception):
     """Why pgveil does not do what a statement asks.
 
