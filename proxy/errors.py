@@ -10,7 +10,8 @@ from typing import Final, Literal
 Side = Literal["client", "server"]
 
 
-@dataclass(slots=True, unsafe_hash=True)  # a value, but not frozen: contextlib sets __traceback__ on what passes through
+# A value, but not frozen: contextlib sets __traceback__ on what passes through.
+@dataclass(slots=True, unsafe_hash=True)
 class Refusal(Exception):
     """Why pgveil does not do what a statement asks.
 
