@@ -1,10 +1,12 @@
 """What operators read: only facts of the table, in one line each; metrics with bounded labels."""
 
+import ast
 import io
 import json
 import logging
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -172,3 +174,46 @@ def test_names_follow_prometheus() -> None:
         assert metric.type != "histogram" or metric.full_name.endswith("_seconds")
     exposed = re.findall(r"^# TYPE (\S+)", observe.exposition().decode(), re.M)
     assert all(name.startswith("pgveil_") for name in exposed)
+
+
+PRODUCT = Path(observe.__file__).parent
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    """Calls of this module's functions, imported by name or called on the module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            of_module = isinstance(node.func, ast.Name) or getattr(node.func.value, "id", "") == "observe"
+            if of_module and name in ("log", "count", "set_gauge", "add_gauge", "took"):
+                yield name, node
+
+
+def labels_of(call: ast.Call) -> set[str]:
+    """Keywords of a call, those in a `**{…}` included."""
+    named = {word.arg for word in call.keywords if word.arg is not None}
+    spread = [word.value for word in call.keywords if word.arg is None and isinstance(word.value, ast.Dict)]
+    return named | {key.value for each in spread for key in each.keys if isinstance(key, ast.Constant)}
+
+
+def wrong(name: str, call: ast.Call) -> bool:
+    given = labels_of(call)
+    if name == "log":
+        return not given <= {"level", *observe.FACTS}
+    table = {"count": observe.COUNTERS, "took": observe.HISTOGRAMS}.get(name, observe.GAUGES)
+    spread = any(word.arg is None and not isinstance(word.value, ast.Dict) for word in call.keywords)
+    if spread or not call.args or not isinstance(call.args[0], ast.Constant):
+        return False  # only running it can tell
+    series = table.get(call.args[0].value)
+    return series is None or given - {"amount"} != set(series.metric.labels)
+
+
+def test_every_call_in_the_product_names_what_is_there() -> None:
+    found = [
+        f"{path.relative_to(PRODUCT)}:{call.lineno}"
+        for path in sorted(PRODUCT.rglob("*.py"))
+        if "observe" in (text := path.read_text(encoding="utf-8"))
+        for name, call in calls(ast.parse(text))
+        if wrong(name, call)
+    ]
+    assert found == []
