@@ -12,9 +12,10 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from proxy.documents import Fault, Faults, Reader, meant, quote
-from proxy.policy.names import wider_than_value
+from proxy.policy.names import is_moment, wider_than_value
 from proxy.policy.parse import Parsed, PlacedClass, parse
 from proxy.policy.rules import Level, Match, Policy, RecordRule, RoleRule, Rule, ValueClass
+from proxy.policy.values import normalize
 
 
 class PolicyFaults(Faults):
@@ -38,6 +39,7 @@ def load(sources: Sequence[tuple[str, str]]) -> Policy:
     classes = _classes(whole.classes, faults)
     _check_rules(whole.rules, classes, faults)
     _check_roles(whole.roles, classes, faults)
+    _check_masks(whole, classes, faults)
     _check_records(whole.records, faults)
     if faults:
         order = {path: place for place, (path, _) in enumerate(sources)}
@@ -117,6 +119,25 @@ def _check_names(role: RoleRule, classes: dict[str, ValueClass], faults: list[Fa
                 faults.append(
                     Fault(role.file, role.line, message, "`deny` is final; a writer without sight is `token`")
                 )
+
+
+def _check_masks(whole: Parsed, classes: dict[str, ValueClass], faults: list[Fault]) -> None:
+    """A column that is shown as a date stays one where it is masked; of other types masks are shown as text."""
+    for rule in whole.rules:
+        known = classes.get(rule.class_name)
+        if known is None or not is_moment(rule.type) or _mask_is_date(known):
+            continue
+        role = next((r for r in whole.roles if r.access.get(known.name, r.default) == "mask"), None)
+        if role is not None:
+            message = f"column {quote(rule.column)} is shown as {rule.type}, but the mask of its class is no date"
+            advice = f"role {quote(role.name)} masks it: give class {quote(known.name)} kind date, or a date as mask"
+            faults.append(Fault(rule.file, rule.line, message, advice))
+
+
+def _mask_is_date(value_class: ValueClass) -> bool:
+    if value_class.mask is None:
+        return value_class.kind == "date"
+    return normalize("date", value_class.mask) is not None
 
 
 def _check_records(records: Sequence[RecordRule], faults: list[Fault]) -> None:

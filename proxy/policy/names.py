@@ -122,3 +122,8 @@ def parse_type(text: str) -> str:
 def wider_than_value(type_name: str) -> bool:
     """The type calls values equal that are written differently: 1.0 and 1.00 where no scale makes them one."""
     return type_name == "numeric"
+
+
+def is_moment(type_name: str | None) -> bool:
+    """A date or a timestamp, with modifiers or without."""
+    return type_name is not None and type_name.partition("(")[0] in ("date", "timestamp", "timestamptz")

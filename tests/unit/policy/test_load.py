@@ -223,6 +223,39 @@ def test_the_schema_accepts_what_is_sound(text: str) -> None:
     assert valid(json_schema(), yaml.safe_load(text))
 
 
+MASKED = """\
+version: 1
+classes: {b: {%s}, other: {kind: text}}
+protect:
+  s.t: {born: {class: b, type: "%s"}}
+roles: [{name: r, match: {user: x}, access: {%s}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("class_says", "type_name", "access", "sound"),
+    [
+        ("kind: date", "date", "b: mask", True),
+        ("kind: date", "timestamp(3)", "default: mask", True),
+        ("kind: date, mask: 1900-01-01", "date", "b: mask", True),
+        ("kind: text, mask: 1900-01-01", "date", "b: mask", True),
+        ("kind: text", "integer", "b: mask", True),
+        ("kind: text", "date", "b: token, default: mask", True),
+        ("kind: text", "date", "other: mask", True),
+        ("kind: text", "date", "b: mask", False),
+        ("kind: text", "timestamptz(3)", "default: mask", False),
+        ("kind: date, mask: hidden", "date", "b: mask", False),
+    ],
+)
+def test_a_masked_date_is_a_date(class_says: str, type_name: str, access: str, sound: bool) -> None:
+    text = MASKED % (class_says, type_name, access)
+    if sound:
+        load([("p", text)])
+    else:
+        found = faults(text)
+        assert len(found) == 1 and found[0][0] == 4 and "the mask of its class is no date" in found[0][1]
+
+
 def test_all_faults_of_all_files_at_once() -> None:
     with pytest.raises(PolicyFaults) as caught:
         load(
