@@ -146,6 +146,28 @@ class Vault:
                 await asyncio.sleep(0)
         return revealed
 
+    def reveal_cached(self, tokens: Iterable[bytes]) -> dict[bytes, Revelation] | None:
+        """As `reveal`, from memory only; None if the store has to be asked for any of them, or they are many."""
+        found: list[tuple[bytes, StoredEntry]] = []
+        for token in tokens:
+            if self.is_ours(token):
+                entry = self._cache.get(token_text.to_binary(token))
+                if entry is None or len(found) == _TURN:
+                    return None
+                found.append((token, entry))
+        return {token: self._open(token, entry) for token, entry in found}
+
+    def tokenise_cached(self, items: Sequence[tuple[str, bytes]]) -> list[bytes] | None:
+        """As `tokenise`, if all values are known to be stored; None if any has to be written, or they are many."""
+        if len(items) > _TURN or any(self._mode(class_name) == "random" for class_name, _ in items):
+            return None
+        tokens = [self._deterministic(class_name, value) for class_name, value in items]
+        return tokens if all(token in self._known for token in tokens) else None
+
+    async def ping(self) -> None:
+        """Ask the store anything. Raises Unavailable."""
+        await self._store.schema_version()
+
     def is_ours(self, token: bytes) -> bool:
         """Whether a text is a token made with this vault's key; no I/O."""
         return token_text.is_ours(self._keyring.tag_key, token)
@@ -215,6 +237,7 @@ class Vault:
             self._cache.forget((entry.token,))
             raise Damaged(str(fault), token, entry.key_id) from None
         except KeyFault as fault:
+            self._cache.forget((entry.token,))
             raise KeyFault(f"{fault.why}, needed for entry {token.decode('ascii')}") from None
 
 

@@ -154,6 +154,18 @@ async def test_wrapped_keys_swapped_between_their_rows_do_not_open() -> None:
             await keys.unwrap(kek, wrapped, key_id, kind)
 
 
+@asynchronous
+async def test_a_destroyed_key_is_not_unwrapped_and_named_when_needed() -> None:
+    store = MemoryStore()
+    await open_keyring(store, provider(), Entropy(), 0)
+    keys = await store.keys()
+    gone = StoredKey("v0", "value", "destroyed", keys[0].kek, 0, b"", b"")
+    other = MemoryStore()
+    await other.add_first_keys([*keys, gone])
+    with pytest.raises(KeyFault, match="no value key v0, or it was destroyed"):
+        (await open_keyring(other, provider(), Entropy(), 0)).box("email", "v0")
+
+
 def test_older_value_keys_still_open() -> None:
     ring = Keyring(
         [
