@@ -2,7 +2,11 @@
 
 import pytest
 
-from proxy.policy.names import BadName, parse_table, parse_type
+from proxy.policy.names import TYPES, BadName, parse_table, parse_type
+from proxy.policy.rules import ValueClass
+from proxy.policy.values import mask
+from proxy.wire.types import Reading, from_canonical
+from proxy.wire.types import parse_type as wire_type
 
 
 @pytest.mark.parametrize(
@@ -51,3 +55,31 @@ def test_types(text: str, name: str) -> None:
 def test_no_types(text: str) -> None:
     with pytest.raises(BadName):
         parse_type(text)
+
+
+@pytest.mark.parametrize(
+    "spelling", [*TYPES, "varchar(5)", "numeric(10,2)", "numeric(4,-2)", "timestamp(3)", "char(3)"]
+)
+def test_the_wire_knows_every_type_that_a_policy_may_name(spelling: str) -> None:
+    assert wire_type(parse_type(spelling)) == wire_type(spelling)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "value"),
+    [
+        ("date", b"1987-05-06"),
+        ("date", b"0044-03-15 BC"),
+        ("date", b"12345-06-07"),
+        ("date", b"-infinity"),
+        ("date", b"no date"),
+        ("timestamp", b"1987-05-06 12:30:00.25"),
+        ("timestamptz", b"1987-05-06 12:30:00+00"),
+        ("timestamptz", b"no date"),
+    ],
+)
+def test_a_masked_date_is_a_date_on_the_wire(type_name: str, value: bytes) -> None:
+    reading = Reading(client_encoding="UTF8", date_style="ISO, MDY", time_zone="UTC")
+    spec = wire_type(type_name)
+    shown = mask(ValueClass("born", "date"), value)
+    for fmt in (0, 1):
+        assert from_canonical(spec, shown, fmt, reading)
