@@ -168,16 +168,25 @@ class _Lane:
 
 
 def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
-    """mode=rw: a vault that vanished is an error, never silently a new one. Connections stay on their lane's thread."""
+    """mode=rw: a vault that vanished is an error, never silently a new one. A file that is no vault is not touched.
+
+    Connections stay on their lane's thread. Raises StoreFault, sqlite3.Error.
+    """
     uri = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_MS / 1000)
     try:
+        _check_identity(connection)
         if read_only:
             connection.execute("PRAGMA query_only = 1")
         else:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-    except sqlite3.Error:
+    except sqlite3.DatabaseError as fault:
+        connection.close()
+        if getattr(fault, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
+            raise StoreFault("the file is not an SQLite database") from None
+        raise
+    except BaseException:
         connection.close()
         raise
     return connection
@@ -214,28 +223,16 @@ def _sync_directory(path: Path) -> None:
 
 def _migrate(connection: sqlite3.Connection) -> None:
     """Run the migrations that this vault has not seen, each in its transaction."""
-    with _refused_unless_vault():
-        for number in range(_check_identity(connection) + 1, len(MIGRATIONS) + 1):
-            with _transaction(connection):
-                for statement in MIGRATIONS[number - 1]:
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {number}")
+    for number in range(_check_identity(connection) + 1, len(MIGRATIONS) + 1):
+        with _transaction(connection):
+            for statement in MIGRATIONS[number - 1]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
 
 
 def _check_version(connection: sqlite3.Connection) -> None:
-    with _refused_unless_vault():
-        if _check_identity(connection) < len(MIGRATIONS):
-            raise StoreFault("the vault's schema is older than this program: `pgveil vault migrate`, or start it once")
-
-
-@contextmanager
-def _refused_unless_vault() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as fault:
-        if getattr(fault, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
-            raise StoreFault("the file is not an SQLite database") from None
-        raise
+    if _check_identity(connection) < len(MIGRATIONS):
+        raise StoreFault("the vault's schema is older than this program: `pgveil vault migrate`, or start it once")
 
 
 def _check_identity(connection: sqlite3.Connection) -> int:
