@@ -94,7 +94,7 @@ def _add_audit(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from proxy.net.boot import serve
+    from proxy.boot import serve
 
     settings = _settings(arguments)
     setup(settings.log.format, settings.log.level)
@@ -271,7 +271,7 @@ async def open_store(settings: Settings, read_only: bool = False) -> Store:
 
     if settings.vault.scheme != "sqlite":
         raise VaultFault("vault", f"{settings.vault.scheme}: stores are not there yet; use sqlite:////path")
-    return await SqliteStore.open(Path(settings.vault.path), read_only)
+    return await SqliteStore.open(Path(settings.vault.file), read_only)
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:

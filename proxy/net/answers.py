@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from time import perf_counter
-from typing import Final, final
+from typing import Final, Literal, final
 
 from proxy.errors import Refusal, Unavailable
 from proxy.net.worlds import Worlds
@@ -35,7 +35,7 @@ from proxy.session.effects import (
 from proxy.sql.analyze import analyse
 from proxy.sql.catalog import Snapshot
 from proxy.sql.plan import Plan
-from proxy.vault.audit import AuditEvent
+from proxy.vault.chain import Action, AuditEvent
 from proxy.vault.vault import Absent, Entry, Erased, Vault
 
 Event = AuditEvent
@@ -101,9 +101,6 @@ class Answers:
         took("audit_seconds", perf_counter() - began)
 
     def note(self, effect: Note) -> None:
-        if effect.kind == "plaintext":
-            count("plaintext_values", float(effect.facts["count"]), **{"class": str(effect.facts["class"])})
-            return
         note(effect.kind, effect.facts, "warning")
 
     def broken(self, error: Exception) -> None:
@@ -166,7 +163,7 @@ class Answers:
     def _written(self, request: Tokenise) -> Sequence[Event]:
         """Writes are counted; what was stored is its own record."""
         for item in request.items:
-            count("values", action="tokenised", **{"class": item.class_name})
+            _count("tokenised", item.class_name, 1)
         return ()
 
     def _find(self, request: Find) -> Answer:
@@ -179,7 +176,7 @@ class Answers:
         for item, token in zip(request.items, tokens, strict=True):
             by_class[item.class_name].append(token)
         for name, found in by_class.items():
-            count("values", len(found), action="searched", **{"class": name})
+            _count("searched", name, len(found))
         events = [_event(request.context, "search", "ok", name, tuple(found)) for name, found in by_class.items()]
         return tokens, events
 
@@ -235,7 +232,8 @@ class _Showing:
     def plain(self, class_name: str, value: bytes) -> Shown:
         """A value that lies in the column as it is: shown as one of its class."""
         level = self._context.access.level(class_name)
-        count("plaintext_values", **{"class": class_name})
+        labels = {"class": class_name}
+        count("plaintext_values", 1.0, **labels)
         self._note(level, class_name, None)
         stand_in: bytes | None = None
         if level == "token" and self._classes[class_name].tokens == "deterministic":
@@ -244,7 +242,7 @@ class _Showing:
 
     def _by_level(
         self, level: Level, class_name: str, value: bytes, token: bytes | None
-    ) -> tuple[Level, bytes | None]:
+    ) -> tuple[Literal["reveal", "mask", "token"], bytes | None]:
         if level == "reveal":
             return level, value
         if level == "mask":
@@ -267,11 +265,16 @@ class _Showing:
         """One a level and class; tokens shown as tokens show nothing."""
         events: list[Event] = []
         for (level, class_name), number in self._counts.items():
-            count("values", number, action=ACTIONS[level], **{"class": class_name})
+            _count(ACTIONS[level], class_name, number)
             if level in ("reveal", "mask"):
                 tokens = tuple(self._done.get((level, class_name), ()))
                 events.append(_event(self._context, level, "ok", class_name, tokens, number))
         return events
+
+
+def _count(action: str, class_name: str, number: int) -> None:
+    labels = {"action": action, "class": class_name}
+    count("values", float(number), **labels)
 
 
 def _may_not_search(context: Context, items: Sequence[Item]) -> Refusal | None:
@@ -287,7 +290,7 @@ def _may_not_search(context: Context, items: Sequence[Item]) -> Refusal | None:
 
 
 def _event(
-    context: Context, action: str, outcome: str, class_name: str, tokens: tuple[bytes, ...] = (), number: int = 0
+    context: Context, action: Action, outcome: str, class_name: str, tokens: tuple[bytes, ...] = (), number: int = 0
 ) -> Event:
     who = context.principal
     return AuditEvent(

@@ -8,7 +8,7 @@ durable.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, final
+from typing import Final, cast, final
 
 from proxy.errors import Bug, Refusal, Side, Unavailable
 from proxy.net.answers import PENDING, Answers, Event
@@ -47,9 +47,8 @@ class Half(asyncio.Protocol):
         self._stops: set[str] = set()  # reasons for not reading
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(WRITE_HIGH)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are of no such class
+        self.transport.set_write_buffer_limits(WRITE_HIGH)
         self.link.connected(self)
 
     def data_received(self, data: bytes) -> None:

@@ -7,10 +7,9 @@ the last link has ended after a signal.
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, final
+from typing import Final, cast, final
 
 from proxy.config import Settings
 from proxy.endpoints import Unix
@@ -23,6 +22,7 @@ from proxy.net.upstream import Upstream
 from proxy.net.worlds import Worlds
 from proxy.observe import add_gauge, count, log, set_gauge
 from proxy.policy.rules import Policy
+from proxy.session.limits import Limits
 from proxy.session.session import Session
 from proxy.session.state import error_response
 from proxy.session.world import World
@@ -36,8 +36,7 @@ TOO_MANY: Final = Refusal("too-many-connections", "sorry, too many clients alrea
 
 @final
 class Server:
-    """load_policy: reads the policy files anew; raises an exception whose text lists the faults. ready_line: called
-    once, with the addresses that are listened on."""
+    """ready_line: called once, with the addresses that are listened on."""
 
     def __init__(
         self, settings: Settings, vault: Vault, policy: Policy, upstream: Upstream, ready_line: Callable[[str], None]
@@ -51,8 +50,9 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._analysers = ThreadPoolExecutor(ANALYSERS, "analyse")
         reader = CatalogReader(settings.catalog.text, settings.timeouts.catalog)
-        self.worlds = Worlds(reader, policy, self._renew)
+        self.worlds = Worlds(reader, policy, settings.limits.plans, self._renew)
         self._answers = Answers(vault, self.worlds, self._analysers, settings.timeouts.analyse)
+        self._vault_answers = True
         self._stopping = asyncio.Event()
         self._empty = asyncio.Event()
 
@@ -115,6 +115,14 @@ class Server:
                 link.tick(now)
                 if stopping:
                     link.drain()
+            await self._look_at_vault()
+
+    async def _look_at_vault(self) -> None:
+        try:
+            await self._vault.ping()
+            self._vault_answers = True
+        except Unavailable:
+            self._vault_answers = False
 
     async def _refreshing(self) -> None:
         while True:
@@ -136,9 +144,9 @@ class Server:
             count("links", outcome="refused")
             return None
         deadline = asyncio.get_running_loop().time() + self._settings.timeouts.startup
-        session = Session(
-            client, max_waiting_rows=self._settings.limits.result_buffer, startup_deadline=deadline
-        )
+        bounds = self._settings.limits
+        limits = Limits(bounds.waiting, bounds.result_buffer, bounds.statement, bounds.statements, deadline)
+        session = Session(client, limits=limits)
         link = Link(session, self._upstream, self._answers, self._tasks, self._closed)
         self._links.add(link)
         add_gauge("open_links", 1)
@@ -171,8 +179,8 @@ class Server:
     def readiness(self) -> tuple[bool, Mapping[str, object]]:
         worlds = self.worlds.all
         drift = [f"{d.file}:{d.line}: {d.what}" for world in worlds for d in world.snapshot.drift]
-        details = {"links": len(self._links), "draining": self._stopping.is_set(), "drift": drift}
-        return not self._stopping.is_set() and self._vault.healthy, details
+        details = {"links": len(self._links), "draining": self._stopping.is_set(), "vault": self._vault_answers, "drift": drift}
+        return not self._stopping.is_set() and self._vault_answers, details
 
 
 @final
@@ -183,15 +191,15 @@ class _Arrival(asyncio.Protocol):
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        peer = transport.get_extra_info("peername")
+        arrived = cast(asyncio.Transport, transport)  # uvloop's are of no such class
+        peer = arrived.get_extra_info("peername")
         half = self._server.open(str(peer[0]) if isinstance(peer, tuple) else "")
         if half is None:
-            transport.write(error_response("FATAL", TOO_MANY))
-            transport.close()
+            arrived.write(error_response("FATAL", TOO_MANY))
+            arrived.close()
             return
-        transport.set_protocol(half)
-        half.connection_made(transport)
+        arrived.set_protocol(half)
+        half.connection_made(arrived)
 
 
 def _free(path: str) -> str:
@@ -199,7 +207,3 @@ def _free(path: str) -> str:
     if os.path.exists(path):
         os.unlink(path)
     return path
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -19,9 +19,10 @@ from proxy.sql.protection import snapshot
 
 @final
 class Worlds:
-    """changed: called with each new world of a database that has links."""
+    """plans: shapes whose plans a world keeps. changed: called with each new world."""
 
-    def __init__(self, reader: CatalogReader, policy: Policy, changed: Callable[[World], None]) -> None:
+    def __init__(self, reader: CatalogReader, policy: Policy, plans: int, changed: Callable[[World], None]) -> None:
+        self._plans: Final = plans
         self._reader: Final = reader
         self._changed = changed
         self.policy = policy
@@ -63,7 +64,7 @@ class Worlds:
 
     def _replace(self, database: str, catalog: Catalog) -> World:
         self._version += 1
-        world = World(self.policy, snapshot(catalog, self.policy, self._version), self._version)
+        world = World(self.policy, snapshot(catalog, self.policy, self._version), self._version, self._plans)
         self._worlds[database] = world
         count("catalog_refreshes", outcome="loaded")
         for drift in world.snapshot.drift:

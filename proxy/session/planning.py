@@ -4,7 +4,7 @@ One text is planned at a time: `plan` gives the plan, or asks for it and gives N
 and comes again with the same text when `waiting` has gone.
 """
 
-from typing import Final, final
+from typing import final
 
 from proxy.errors import Refusal
 from proxy.session.effects import Analyse, Failure
@@ -16,9 +16,6 @@ from proxy.session.values import items, read, sent_type
 from proxy.sql.plan import Input, Plan
 from proxy.sql.shape import Shape, literal_value, shape
 from proxy.wire.types import TypeSpec
-
-# PostgreSQL reads statements up to 1 GB; planning one costs memory many times its size.
-MAX_PLANNED_TEXT: Final = 16 << 20
 
 
 @final
@@ -74,11 +71,11 @@ class Planner:
             return Planned(text, cut, plan)
         state = self._state
         text = self._utf8(raw)
-        if len(text) > MAX_PLANNED_TEXT:
+        if len(text) > state.limits.statement:
             raise Refusal(
                 "statement-too-large",
                 f"a statement of {len(text)} bytes names something protected",
-                f"Send at most {MAX_PLANNED_TEXT} bytes a statement; use parameters for large values.",
+                f"Send at most {state.limits.statement} bytes a statement; use parameters for large values.",
             )
         conforming, path = state.settings.conforming, state.settings.path()
         cut = shape(text, conforming)

@@ -14,6 +14,7 @@ from typing import Final, final
 
 from proxy.errors import ProtocolFault, Refusal
 from proxy.session.effects import CancelUpstream, Effect, Failure, LoadCatalog, StartTls, ToClient
+from proxy.session.limits import DEFAULTS, Limits
 from proxy.session.startup import default_path, note_startup, without_channel_binding
 from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY, STARTUP, State, error_response
 from proxy.session.to_client import ServerLane
@@ -24,32 +25,29 @@ from proxy.wire.frames import StartupFrames
 
 # Largest message: PostgreSQL's own bound (MaxAllocSize, 1 GB less one) for both directions.
 MAX_MESSAGE: Final = 0x3FFFFFFF
-MAX_WAITING_ROWS: Final = 4 << 20
 SHUTDOWN: Final = Refusal("shutdown", "terminating connection due to administrator command")
 
 
 @final
 class Session:
     """client: its address ('' for a Unix socket). tls_subject: of its certificate. tls: SSLRequest is answered with S.
-    max_waiting_rows: bytes of rows that may wait for the vault. startup_deadline: on the clock given to `tick`."""
+    limits: see there."""
 
-    __slots__ = ("_catalog_ticket", "_clients", "_first", "_servers", "_startup_deadline", "state", "tls")
+    __slots__ = ("_catalog_ticket", "_clients", "_first", "_servers", "state", "tls")
 
     def __init__(
         self,
         client: str = "",
         tls_subject: str = "",
         tls: bool = False,
-        max_waiting_rows: int = MAX_WAITING_ROWS,
-        startup_deadline: float = float("inf"),
+        limits: Limits = DEFAULTS,
     ) -> None:
-        self.state = State(client, tls_subject)
+        self.state = State(client, tls_subject, limits)
         self.tls = tls
         self._first = StartupFrames()
         self._clients = ClientLane(self.state, MAX_MESSAGE)
-        self._servers = ServerLane(self.state, MAX_MESSAGE, max_waiting_rows)
+        self._servers = ServerLane(self.state, MAX_MESSAGE)
         self._catalog_ticket = 0
-        self._startup_deadline = startup_deadline
 
     # ---- what arrived
 
@@ -108,7 +106,7 @@ class Session:
 
     def tick(self, now: float) -> None:
         """now: seconds of the caller's monotonic clock."""
-        if self.state.phase in (STARTUP, AUTHENTICATING) and now >= self._startup_deadline:
+        if self.state.phase in (STARTUP, AUTHENTICATING) and now >= self.state.limits.startup_deadline:
             self.state.close_both("start-up time-out")
 
     def tls_started(self, subject: str) -> None:
@@ -138,7 +136,7 @@ class Session:
     def drain(self) -> None:
         """The program stops: end the link, as a server that shuts down would, unless something is under way."""
         state = self.state
-        idle = state.phase == READY and not len(state.ledger) and state.ledger.status == ord("I")
+        idle = state.phase == READY and not len(state.ledger) and state.ledger.status == messages.IDLE
         if state.phase in (STARTUP, AUTHENTICATING) or (idle and not self._clients.stopped):
             state.fatal(SHUTDOWN)
 
@@ -256,7 +254,7 @@ class Session:
         state = self.state
         if state.phase != READY:
             return
-        if self._servers.ddl_done and state.ledger.status == ord("I"):
+        if self._servers.ddl_done and state.ledger.status == messages.IDLE:
             self._servers.ddl_done = False
             if not self._catalog_ticket:
                 self._ask_catalog(True)

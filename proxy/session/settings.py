@@ -62,6 +62,11 @@ class Settings:
         self.user = ""
         self._reading: Reading | None = None
 
+    def end(self, committed: bool) -> None:
+        """The transaction ended."""
+        self.search_path.end(committed)
+        self.purpose.end(committed)
+
     def report(self, name: str, value: str) -> None:
         """ParameterStatus came."""
         self.reported[name] = value

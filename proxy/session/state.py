@@ -11,6 +11,7 @@ from proxy.errors import Bug, Refusal, Side
 from proxy.policy.access import Access, resolve
 from proxy.session.effects import Ask, Close, Context, Effect, Note, Principal, Request, ToClient, ToServer
 from proxy.session.ledger import Ledger, Owed
+from proxy.session.limits import Limits
 from proxy.session.settings import UNKNOWN, Settings
 from proxy.session.statements import Bound, Prepared
 from proxy.session.world import World
@@ -36,12 +37,13 @@ class State:
     """See the module. `client`, `tls_subject`: of the client's connection, '' if there is none."""
 
     __slots__ = (
-        "_next_ticket", "access", "barriers", "batch", "client", "effects", "jobs", "ledger",
-        "overlay", "params", "phase", "plain_statements", "portals", "principal", "rolled_back", "serial", "settings",
-        "statements", "tls_subject", "to_client", "to_server", "world",
+        "_next_ticket", "access", "barriers", "batch", "client", "effects", "jobs", "ledger", "limits",
+        "overlay", "params", "phase", "plain_statements", "portals", "principal", "serial", "settings", "statements",
+        "tls_subject", "to_client", "to_server", "undone", "world",
     )  # fmt: skip
 
-    def __init__(self, client: str, tls_subject: str) -> None:
+    def __init__(self, client: str, tls_subject: str, limits: Limits) -> None:
+        self.limits = limits
         self.client = client
         self.tls_subject = tls_subject
         self.phase = STARTUP
@@ -61,7 +63,7 @@ class State:
         self.barriers = 0  # replies that must be in before the next statement is planned
         self.batch = 0  # Query, Sync and FunctionCall processed so far
         self.serial = 0  # portals bound so far
-        self.rolled_back = False  # the transaction that ends now was undone
+        self.undone = False  # the transaction that ends next is rolled back, as far as is known
         self.plain_statements = 0  # forwarded without a plan, since the last take
         self._next_ticket = 0
 
@@ -130,6 +132,15 @@ class State:
             self.statements[owed.name] = owed.previous
         else:
             self.statements.pop(owed.name, None)
+
+    def completed(self, tag: bytes) -> None:
+        """A statement ended well. COMMIT of a failed transaction has the tag ROLLBACK; so has ROLLBACK TO, after which
+        a COMMIT may come yet. With AND CHAIN no ReadyForQuery shows that a transaction ended."""
+        if tag == b"COMMIT":
+            self.undone = False
+            self.settings.end(True)
+        elif tag == b"ROLLBACK":
+            self.undone = True
 
     def follow(self, done: StatementPlan) -> bool:
         """A statement succeeded: follow what it changed. True: DDL."""

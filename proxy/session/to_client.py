@@ -97,21 +97,20 @@ class ErrorJob:
 
 @final
 class ServerLane:
-    """See the module. max_waiting: bytes of rows that may wait for the vault (limits.result_buffer)."""
+    """See the module."""
 
     __slots__ = (
-        "_columns", "_in_rows", "_lane", "_max_waiting", "_paused", "_rows_of", "_waiting", "close_when_empty",
+        "_columns", "_in_rows", "_lane", "_paused", "_rows_of", "_waiting", "close_when_empty",
         "ddl_done", "frames", "state",
     )  # fmt: skip
 
-    def __init__(self, state: State, max_length: int, max_waiting: int) -> None:
+    def __init__(self, state: State, max_length: int) -> None:
         self.state = state
         self.frames = Frames("server", max_length)
         self.ddl_done = False  # DDL succeeded in this transaction; the catalog is read anew when it ends
         self.close_when_empty = False  # the server is gone; what waits goes out first
         self._lane: deque[OutSlot] = deque()
         self._waiting = 0
-        self._max_waiting = max_waiting
         self._paused = False
         self._in_rows = False
         self._rows_of: Bound | None = None
@@ -185,10 +184,11 @@ class ServerLane:
         return bool(self._lane)
 
     def _flow(self) -> None:
-        if not self._paused and self._waiting > self._max_waiting:
+        limit = self.state.limits.result
+        if not self._paused and self._waiting > limit:
             self._paused = True
             self.state.effects.append(Pause("server"))
-        elif self._paused and self._waiting <= self._max_waiting // 2:
+        elif self._paused and self._waiting <= limit // 2:
             self._paused = False
             self.state.effects.append(Resume("server"))
 
@@ -261,8 +261,10 @@ class ServerLane:
         if head.refusal is not None:
             raise Bug("a statement that was bound to fail succeeded")
         bound = head.bound
-        if bound is not None and kind == messages.COMMAND_COMPLETE:
-            self._effects(bound, frame)
+        if kind == messages.COMMAND_COMPLETE:
+            self.state.completed(frame[5:-1])
+            if bound is not None:
+                self._effects(bound)
         if head.kind == ledger.EXECUTE:
             self.state.ledger.done()
             self.state.settle(head)
@@ -270,13 +272,11 @@ class ServerLane:
             bound.statement += 1
         self._send(frame)
 
-    def _effects(self, bound: Bound, frame: bytes) -> None:
+    def _effects(self, bound: Bound) -> None:
         """A statement succeeded: follow what it changed."""
         statements = bound.plan.statements
         if bound.statement >= len(statements):
             return
-        if frame[5:13] == b"ROLLBACK":
-            self.state.rolled_back = True
         self.ddl_done = self.state.follow(statements[bound.statement]) or self.ddl_done
 
     def _described(self, kind: int, buf: bytes, body: int, end: int) -> None:
@@ -311,16 +311,15 @@ class ServerLane:
         ended = state.ledger.ready_for_query(status)
         if ended is not None:
             state.settle(ended)
-        if status == ord("I"):
+        if status == messages.IDLE:
             self._transaction_ended(ended)
         self._send(frame)
 
     def _transaction_ended(self, ended: Owed | None) -> None:
         state = self.state
-        committed = not state.rolled_back
-        state.settings.search_path.end(committed)
-        state.settings.purpose.end(committed)
-        state.rolled_back = False
+        state.settings.end(not state.undone)
+        state.undone = False
+        state.overlay = None
         if state.portals and ended is not None:
             for name in [n for n, bound in state.portals.items() if bound.batch <= ended.mark]:
                 del state.portals[name]
@@ -332,8 +331,8 @@ class ServerLane:
         fields = messages.parse_report(buf, body, end)
         head = state.ledger.head()
         refusal = None if head is None else head.refusal
-        failed = state.ledger.status == ord("E")
-        state.rolled_back = True
+        failed = state.ledger.status == messages.FAILED
+        state.undone = True
         for entry in reversed(state.ledger.error()):
             state.undo(entry)
         if refusal is not None:

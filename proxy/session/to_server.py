@@ -31,10 +31,6 @@ from proxy.sql.shape import fingerprint, shape
 from proxy.wire import messages
 from proxy.wire.frames import Frames
 
-# Bytes that may wait in the lane behind a vault call before the client is paused: some thousand ordinary messages.
-MAX_WAITING: Final = 1 << 20
-# A client that prepares without end is stopped where the server itself would run out of memory much later.
-MAX_STATEMENTS: Final = 100_000
 FLUSH: Final = messages.build_flush()
 PREPARE_AGAIN: Final = "Policy, catalog or search_path changed since it was prepared: prepare it again."
 EMPTY: Final = shape(b"", True)
@@ -66,8 +62,7 @@ class ClientLane:
         while state.phase == READY and not self.blocked and not self._planner.waiting:
             held = self._held
             if held is not None:
-                self._held = None
-                self._message(held[0], held[1], held[2], held[3])
+                self._take(held)
                 if self._held is not None:
                     break
                 self._flushed = False
@@ -76,6 +71,11 @@ class ClientLane:
             else:
                 break
         self._flow()
+
+    def _take(self, held: Place) -> None:
+        """Try the held message again; it may be held again."""
+        self._held = None
+        self._message(held[0], held[1], held[2], held[3])
 
     def _message(self, buf: bytes, start: int, body: int, end: int) -> None:
         kind = buf[start]
@@ -140,10 +140,11 @@ class ClientLane:
     def _flow(self) -> None:
         """Pause the client when too much of what it sent waits."""
         waiting = self._waiting + self.frames.pending()
-        if not self._paused and waiting > MAX_WAITING and self.stopped:
+        limit = self.state.limits.waiting
+        if not self._paused and waiting > limit and self.stopped:
             self._paused = True
             self.state.effects.append(Pause("client"))
-        elif self._paused and (waiting <= MAX_WAITING // 2 or not self.stopped):
+        elif self._paused and (waiting <= limit // 2 or not self.stopped):
             self._paused = False
             self.state.effects.append(Resume("client"))
 
@@ -275,8 +276,8 @@ class ClientLane:
     def _register(self, statement: Prepared) -> Owed:
         """The name stands for this statement from now on, unless the server does not take it."""
         statements = self.state.statements
-        if len(statements) >= MAX_STATEMENTS and statement.name not in statements:
-            raise ProtocolFault("client", f"more than {MAX_STATEMENTS} prepared statements")
+        if len(statements) >= self.state.limits.statements and statement.name not in statements:
+            raise ProtocolFault("client", f"more than {len(statements)} prepared statements")
         owed = Owed(ledger.PARSE, statement=statement)
         owed.name, owed.previous = statement.name, statements.get(statement.name)
         statements[statement.name] = statement
@@ -322,14 +323,15 @@ class ClientLane:
         The server holds the text that was sent at Parse, so other edits would mean another statement: refused with
         the server's own words for a plan that changed, which drivers answer by preparing again.
         """
-        plan: Plan | None = FORWARD
+        plan = FORWARD
         if statement.plan.refusal is not None:
             plan = statement.plan
         elif not self._planner.plain(statement.text):
-            plan = self._plan_again(statement)
-            if plan is None:
+            made = self._plan_again(statement)
+            if made is None:
                 self._held = place
                 return False
+            plan = made
         if plan.refusal is None and not _same_text(plan, statement.plan):
             plan = Plan(refusal=Refusal("plan-changed", "cached plan must not change result type", PREPARE_AGAIN))
         statement.renew(plan, version, self.state.settings.path())

@@ -15,20 +15,18 @@ from proxy.sql.shape import Shape, literal_value
 Key = tuple[bytes, bool, tuple[str, ...] | None]
 Pins = tuple[bytes, ...]
 
-# 20,000 plans of ordinary applications (a few hundred shapes) never come near; the bound is there for a client that
-# makes a new shape each time. A plan weighs some 2 KB.
-MAX_SHAPES: Final = 20_000
 # Plans of one shape that differ by a pinned literal (ORDER BY 1, ORDER BY 2 …).
 MAX_PINNED: Final = 64
 
 
 @final
 class PlanCache:
-    """shape -> plan; a shape with pinned literals has a plan for each combination of their values."""
+    """shape -> plan, at most `limit` shapes, the oldest leave; a shape with pinned literals has a plan for each combination of their values."""
 
-    __slots__ = ("_plans", "hits", "misses")
+    __slots__ = ("_limit", "_plans", "hits", "misses")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._plans: OrderedDict[Key, tuple[tuple[int, ...], dict[Pins, Plan]]] = OrderedDict()
         self.hits = 0
         self.misses = 0
@@ -52,7 +50,7 @@ class PlanCache:
             # A shape pins the same literals each time unless the values themselves changed its reading: start anew.
             found = (plan.pinned, {})
             self._plans[key] = found
-            if len(self._plans) > MAX_SHAPES:
+            if len(self._plans) > self._limit:
                 self._plans.popitem(last=False)
         found[1][pins(plan.pinned, text, shape, key[1])] = plan
 
@@ -68,8 +66,8 @@ class World:
 
     __slots__ = ("plans", "policy", "snapshot", "version")
 
-    def __init__(self, policy: Policy, snapshot: Snapshot, version: int) -> None:
+    def __init__(self, policy: Policy, snapshot: Snapshot, version: int, plans: int = 20_000) -> None:
         self.policy = policy
         self.snapshot = snapshot
         self.version = version
-        self.plans = PlanCache()
+        self.plans = PlanCache(plans)
