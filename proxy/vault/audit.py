@@ -18,6 +18,7 @@ from proxy.vault.keys import Keyring
 from proxy.vault.store import INDEXED_TOKENS, TOKEN_BYTES, AuditHead, AuditRow, Position, Store
 
 _PAGE: Final = 500
+_ENDLESS: Final = 1 << 62
 # Rows that may name one token and are looked at in a search: a person whose data was read every minute for two months.
 _MOST_ROWS: Final = 100_000
 # Faults that verify collects; a chain rewritten from the start has as many as it has rows.
@@ -91,10 +92,12 @@ class Audit:
         return _of_user([row for row in rows if row.wall >= since], user)[:limit]
 
     async def _walk_chain(self, writer: str, head: AuditHead | None, walk: "_Walk") -> None:
-        last = chain.FIRST_HASH
-        sequence = 0
-        while len(walk.faults) < _MOST_FAULTS:
+        """Up to the head as it was at first: a writer may be at work meanwhile."""
+        last, sequence = chain.FIRST_HASH, 0
+        end = _ENDLESS if head is None else head.sequence
+        while sequence < end and len(walk.faults) < _MOST_FAULTS:
             rows = await self._store.audit_chain(writer, sequence, _PAGE)
+            rows = [row for row in rows if row.sequence <= end]
             if not rows:
                 break
             await self._check_index(writer, rows, walk)
@@ -102,6 +105,15 @@ class Audit:
                 walk.check_row(row, sequence, last)
                 sequence, last = row.sequence, row.hash
         walk.check_head(writer, head, sequence, last, self._signed(head))
+        if head is not None:
+            await self._check_beyond(writer, head, walk)
+
+    async def _check_beyond(self, writer: str, head: AuditHead, walk: "_Walk") -> None:
+        """Rows behind the head are a writer at work if the head moves with them (one commit), else put there."""
+        beyond = await self._store.audit_chain(writer, head.sequence, 1)
+        heads = {now.writer: now for now in await self._store.audit_heads()}
+        if beyond and heads.get(writer, head).sequence <= head.sequence:
+            walk.fault(writer, beyond[0].sequence, "stands behind the signed end of the chain")
 
     async def _check_index(self, writer: str, rows: Sequence[AuditRow], walk: "_Walk") -> None:
         counts = (len(row.tokens) // TOKEN_BYTES for row in rows)

@@ -86,11 +86,13 @@ class Committer:
         return await self._batcher.submit(write)
 
     async def open_chain(self) -> None:
-        """Find where this process's audit chain ends. Raises Damaged if its head is not ours."""
+        """Find where this process's audit chain ends. Raises Damaged if its head is gone or not ours."""
         heads = {head.writer: head for head in await self._store.audit_heads()}
         own = heads.pop(self._store.writer, None)
         if own is not None and not chain.is_signed(self._keyring.audit_key(own.key_id), own):
             raise Damaged(f"audit head of writer {own.writer} is not signed with key {own.key_id}")
+        if own is None and await self._store.audit_chain(self._store.writer, 0, 1):
+            raise Damaged(f"audit head of writer {self._store.writer} is missing, its rows are not")
         if not self._started:
             self._start = chain.start_body(heads.values())
         self._head, self._head_known = own, True

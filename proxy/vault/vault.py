@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Self
 
 from proxy import tokens as token_text
-from proxy.errors import Bug
+from proxy.errors import Bug, Unavailable
 from proxy.vault import crypto
 from proxy.vault.audit import Audit
 from proxy.vault.batch import Batcher
@@ -64,6 +64,7 @@ class Vault:
         self._store = store
         self._keyring = keyring
         self._sources = sources
+        self._timeout = limits.timeout
         self._modes: dict[str, Mode] = {}
         self._known = KnownTokens(limits.known_tokens)
         self._cache = EntryCache(limits.cache_bytes)
@@ -165,8 +166,12 @@ class Vault:
         return tokens if all(token in self._known for token in tokens) else None
 
     async def ping(self) -> None:
-        """Ask the store anything. Raises Unavailable."""
-        await self._store.schema_version()
+        """Ask the store anything. Raises Unavailable, also when it does not answer in time."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._store.schema_version()
+        except TimeoutError:
+            raise Unavailable("vault", f"no answer within {self._timeout:g} s") from None
 
     def is_ours(self, token: bytes) -> bool:
         """Whether a text is a token made with this vault's key; no I/O."""

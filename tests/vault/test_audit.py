@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +12,11 @@ from proxy.vault import chain
 from proxy.vault.audit import Audit
 from proxy.vault.chain import AuditEvent
 from proxy.vault.faults import Damaged
+from proxy.vault.keys import open_keyring
 from proxy.vault.store import INDEXED_TOKENS, AuditHead
 from proxy.vault.vault import Vault
-from tests.vault.kit import Clock, asynchronous, provider, sources
-from tests.vault.shelves import Shelf
+from tests.vault.kit import Clock, Entropy, asynchronous, provider, sources
+from tests.vault.shelves import Shelf, SqliteShelf
 from tests.vault.test_vault import CLASSES, opened
 
 EVENT = AuditEvent("reveal", "ok", user="support", class_name="email", count=1)
@@ -36,8 +38,13 @@ async def _trail(shelf: Shelf, count: int = 5) -> list[str]:
 
 
 async def _faults(shelf: Shelf) -> list[str]:
-    async with opened(shelf) as vault:
-        return [f"{fault.sequence}: {fault.what}" for fault in (await vault.audit.verify()).faults]
+    """What verify says, without a vault that would write."""
+    store = await shelf.open()
+    try:
+        audit = Audit(store, await open_keyring(store, provider(), Entropy(), 0), None)
+        return [f"{fault.sequence}: {fault.what}" for fault in (await audit.verify()).faults]
+    finally:
+        await store.close()
 
 
 # ---- found again -------------------------------------------------------------------------------------------------
@@ -185,7 +192,7 @@ async def test_an_inserted_row_is_found_even_with_a_right_hash(shelf: Shelf) -> 
     last = shelf.row(6)
     head = AuditHead("main", 6, last.hash, "", b"")
     shelf.put_row(chain.link(head, "main", last.wall, 0, chain.body(EVENT), b""))
-    assert await _faults(shelf) == ["7: the chain does not end as its head says"]
+    assert await _faults(shelf) == ["7: stands behind the signed end of the chain"]
 
 
 @asynchronous
@@ -201,8 +208,47 @@ async def test_a_chain_made_anew_without_a_row_is_found(shelf: Shelf) -> None:
     assert await _faults(shelf) == ["6: rows 6 to 6 are missing at the end"]
     assert head is not None
     shelf.put_head(head)
+    assert await _faults(shelf) == ["5: the head's signature is not ours"]
     with pytest.raises(Damaged, match="audit head of writer main is not signed"):
-        await _faults(shelf)
+        async with opened(shelf):
+            pass
+
+
+@asynchronous
+async def test_a_last_row_made_anew_is_found(shelf: Shelf) -> None:
+    await _trail(shelf)
+    before = shelf.row(5)
+    head = AuditHead("main", 5, before.hash, "", b"")
+    shelf.put_row(chain.link(head, "main", before.wall, 0, chain.body(EVENT), b""))
+    assert await _faults(shelf) == ["6: the chain does not end as its head says"]
+
+
+@asynchronous
+async def test_a_token_taken_out_of_the_index_is_found(tmp_path: Path) -> None:
+    shelf = SqliteShelf(tmp_path / "vault.db")
+    await _trail(shelf)
+    shelf.execute("DELETE FROM audit_token WHERE token = ?", shelf.row(4).tokens[:16])
+    assert await _faults(shelf) == ["4: 2 tokens, 1 of them in the index"]
+
+
+@asynchronous
+async def test_a_trail_that_grows_meanwhile_is_whole(shelf: Shelf) -> None:
+    async with opened(shelf) as vault:
+        await vault.audit.append([EVENT] * 1000)
+        writing = asyncio.get_running_loop().create_task(_write_until_cancelled(vault))
+        for least in range(1010, 1100, 5):
+            while (await vault.audit.tail(1))[0].sequence < least:
+                await asyncio.sleep(0)
+            verdict = await vault.audit.verify()
+            assert (verdict.faults, verdict.rows >= least) == ((), True)
+        writing.cancel()
+        await asyncio.wait([writing])
+
+
+async def _write_until_cancelled(vault: Vault) -> None:
+    while True:
+        await vault.audit.append([EVENT] * 3)
+        await asyncio.sleep(0)
 
 
 @asynchronous
@@ -218,6 +264,9 @@ async def test_a_removed_head_is_found(shelf: Shelf) -> None:
     await _trail(shelf)
     shelf.drop_head()
     assert await _faults(shelf) == ["6: the signed head is missing"]
+    with pytest.raises(Damaged, match="audit head of writer main is missing, its rows are not"):
+        async with opened(shelf):
+            pass
 
 
 @asynchronous

@@ -14,6 +14,7 @@ from proxy.errors import Bug, Unavailable
 from proxy.vault.chain import AuditEvent
 from proxy.vault.committer import Limits
 from proxy.vault.faults import Damaged, KeyFault
+from proxy.vault.memory import MemoryStore
 from proxy.vault.vault import Absent, Entry, Erased, Mode, Vault
 from tests.vault.kit import asynchronous, provider, sources
 from tests.vault.shelves import Shelf
@@ -239,6 +240,48 @@ async def test_repeated_writes_and_reads_cost_no_call_to_the_store(shelf: Shelf)
         shelf.drop_entry(tokens.to_binary(found[0]))
         assert await vault.tokenise([("email", ANN)]) == found
         assert await vault.reveal(found) == {found[0]: Entry("email", ANN)}
+
+
+@asynchronous
+async def test_what_is_at_hand_needs_no_waiting(shelf: Shelf) -> None:
+    async with opened(shelf) as vault:
+        assert vault.tokenise_cached([("email", ANN)]) is None
+        found = await vault.tokenise([("email", ANN), ("street", b"Main St")])
+        foreign = tokens.random(bytes(32), bytes(12))
+        assert vault.tokenise_cached([("email", ANN), ("email", ANN)]) == found[:1] * 2
+        assert vault.reveal_cached([found[0], foreign, b"x"]) == {found[0]: Entry("email", ANN)}
+        assert vault.reveal_cached([]) == {}
+        for items in ([("email", ANN), ("email", BOB)], [("street", b"Main St")], [("email", ANN)] * 1000):
+            assert vault.tokenise_cached(items) is None
+        with pytest.raises(Bug, match="not told of class"):
+            vault.tokenise_cached([("nobody's", ANN)])
+        assert vault.reveal_cached([found[0], *vault.find([("email", BOB)])]) is None
+        many = await vault.tokenise([("email", b"%d" % number) for number in range(1000)])
+        assert vault.reveal_cached(many) is None
+        vault.forget(found)
+        assert vault.reveal_cached(found) is None
+        assert vault.tokenise_cached([("email", ANN)]) is None
+
+
+@asynchronous
+async def test_a_store_that_answers_is_reachable(shelf: Shelf) -> None:
+    async with opened(shelf) as vault:
+        await vault.ping()
+
+
+@asynchronous
+async def test_a_store_that_does_not_answer_is_unavailable_in_time() -> None:
+    vault = await Vault.open(_Stalled(), provider(), CLASSES, sources(), Limits(timeout=0.01))
+    with pytest.raises(Unavailable, match=r"no answer within 0\.01 s"):
+        await vault.ping()
+
+
+class _Stalled(MemoryStore):
+    """Opens, and then answers nothing."""
+
+    async def schema_version(self) -> int:
+        await asyncio.Event().wait()
+        return 0
 
 
 @asynchronous
