@@ -1,12 +1,15 @@
 """The kit's own promises, on real servers."""
 
+from collections.abc import Iterator
+
 import psycopg
 import pytest
 
 from tests.kit.chaos import Chaos, Plan
+from tests.kit.differ import WAYS, Differ, Way, judge, outcomes
 from tests.kit.notation import Message
 from tests.kit.process import wait_for
-from tests.kit.servers import Server
+from tests.kit.servers import Server, fresh_database
 from tests.kit.wireclient import WireClient, cancel, names
 
 pytestmark = pytest.mark.server
@@ -110,3 +113,49 @@ def test_chaos_dribbles(pg18: Server) -> None:
         chaos.plan = Plan("to_client", 0, "dribble")
         with WireClient.login(chaos.port) as client:
             assert names(client.query("SELECT 1"))[-1] == "ReadyForQuery"
+
+
+@pytest.fixture
+def differ(pg18: Server) -> Iterator[Differ]:
+    """Two equal databases: in one, the second connection would wait for what the first holds."""
+    with fresh_database(pg18) as one, fresh_database(pg18) as other:
+        for name in (one, other):
+            pg18.psql("CREATE TABLE t(a int, b text); INSERT INTO t VALUES (1, 'x'), (2, NULL)", name)
+        pair = Differ(lambda: pg18.connect(one), lambda: pg18.connect(other))
+        yield pair
+        pair.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_same_is_equal(differ: Differ, way: Way) -> None:
+    difference = differ.run("SELECT a, b, 1.5 FROM t ORDER BY a", way=way)
+    assert difference.verdict == "equal", str(difference)
+    assert difference.direct[-1].tag == "SELECT 2"
+    assert differ.run("SELECT nosuch", way=way).direct[-1].sqlstate == "42703"
+
+
+def test_rows_tags_types_and_errors_are_told_apart(differ: Differ) -> None:
+    for direct, through in [
+        ("SELECT 1 ORDER BY 1", "SELECT 2 ORDER BY 1"),
+        ("SELECT 1 AS a", "SELECT 1 AS b"),
+        ("SELECT 1", "SELECT 1::bigint"),
+        ("SELECT NULL", "SELECT ''"),
+        ("SELECT 1/0", "SELECT nosuch"),
+        ("UPDATE t SET a = 1 WHERE a = 1", "UPDATE t SET a = 1 WHERE false"),
+    ]:
+        seen = judge(direct, "text", outcomes(differ.direct, direct), outcomes(differ.through, through))
+        assert seen.verdict == "wrong", str(seen)
+
+
+def test_a_refusal_is_no_wrong_answer_but_what_came_before_it_counts(differ: Differ) -> None:
+    refusal = "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '0A000'; END$$"
+    wanted = outcomes(differ.direct, "SELECT 1; SELECT 2", way="simple")
+    for first, verdict in [("SELECT 1", "refused"), ("SELECT 3", "wrong")]:
+        got = outcomes(differ.through, f"{first}; {refusal}", way="simple")
+        assert judge("", "simple", wanted, got).verdict == verdict
+
+
+def test_writes_are_undone(differ: Differ) -> None:
+    assert [d.verdict for d in differ.run_undone("DELETE FROM t")] == ["equal"] * 4
+    assert [d.verdict for d in differ.run_undone("DELETE FROM t WHERE a = $1", [b"1"])] == ["equal"] * 3
+    assert differ.run("SELECT count(*) FROM t").direct[0].rows == ((b"2",),)
