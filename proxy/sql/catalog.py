@@ -1,91 +1,147 @@
-"""What the server's catalog says, and the policy laid over it: the `Snapshot` that statements are read against.
+"""The `Snapshot` that statements are read against: the server's catalog with the policy laid over it.
 
-Pure: `net.catalog` reads the rows, `snapshot()` builds. A rule that no longer matches its catalog makes its table
-*closed*: each statement that names it is refused until they match again.
+Pure: `net.catalog` reads the rows, `sql.protection` lays the policy over them. A rule that no longer matches its
+catalog makes its table *closed*: each statement that names it is refused until they match again.
+
+Invariants: a snapshot never changes; the names of all that is protected, closed, awaited or depends on one of these
+are in the touch test, so that a text that doesn't match can't reach any of it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
 
-from proxy.wire.types import TypeSpec
+from proxy.policy.rules import Policy, Rule
+from proxy.sql.protection import Protection, lay, new_table
+from proxy.sql.relations import Catalog as Catalog
+from proxy.sql.relations import Column as Column
+from proxy.sql.relations import Drift as Drift
+from proxy.sql.relations import Function as Function
+from proxy.sql.relations import Name as Name
+from proxy.sql.relations import ProtectedColumn as ProtectedColumn
+from proxy.sql.relations import Relation as Relation
+from proxy.sql.touch import Touch
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One live column. typmod as pg_attribute.atttypmod. deterministic: of its collation."""
-
-    name: str
-    attnum: int
-    type_oid: int
-    type_name: str  # format_type(): 'character varying(50)'
-    typmod: int
-    not_null: bool = False
-    default: str | None = None  # pg_get_expr of the DEFAULT or generation expression
-    generated: bool = False
-    identity: bool = False
-    collation_deterministic: bool = True
+_EMPTY: Final[Mapping[Name, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Relation:
-    """kind: pg_class.relkind ('r' table, 'p' partitioned, 'v' view, 'm' matview, 'f' foreign, 'S' sequence, 'i' …).
+class Snapshot:
+    """Catalog and policy of one database at one moment, or with a transaction's own DDL laid over it (`with_relation`,
+    `closed_by`). Made by `snapshot`."""
 
-    depends_on: OIDs of relations that a view's query or a table's inheritance reads. parents: inheritance/partition
-    parents' OIDs. temporary: in some session's pg_temp schema.
-    """
-
-    oid: int
-    schema: str
-    name: str
-    kind: str
-    columns: tuple[Column, ...]
-    depends_on: tuple[int, ...] = ()
-    parents: tuple[int, ...] = ()
-    temporary: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function or procedure whose body may touch relations. source: prosrc (or the SQL body's text), settings: proconfig."""
-
-    oid: int
-    schema: str
-    name: str
-    language: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """All that was read of one database at one moment. search_paths: role name ('' = the database's or server's
-    default) -> setting text, from pg_db_role_setting and the server default."""
-
-    database: str
-    server_version: int
-    relations: tuple[Relation, ...]
-    functions: tuple[Function, ...]
-    search_paths: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ProtectedColumn:
-    """A column that the policy protects.
-
-    class_name: policy class. deterministic: token mode. stored: type in the database (text, varchar, bpchar, uuid).
-    facade: the type that clients see and whose rules the value obeys (policy `type`, else `stored`).
-    relation_oid 0 and attnum 0: the table does not exist yet (declared by a CREATE TABLE of this link).
-    """
-
-    schema: str
-    table: str
-    name: str
-    class_name: str
-    deterministic: bool
-    stored: TypeSpec
-    facade: TypeSpec
-    relation_oid: int
-    attnum: int
+    version: int
+    catalog: Catalog
+    policy: Policy
+    protection: Protection
+    touches: Touch
+    relations: Mapping[Name, Relation]
+    by_name: Mapping[str, tuple[Relation, ...]]
+    by_place: Mapping[tuple[int, int], ProtectedColumn]
+    overlaid: Mapping[Name, str] = field(default_factory=lambda: _EMPTY)
 
     @property
-    def label(self) -> str:
-        return f"{self.schema}.{self.table}.{self.name}"
+    def database(self) -> str:
+        return self.catalog.database
+
+    @property
+    def closed(self) -> Mapping[Name, str]:
+        return {**self.protection.closed, **self.overlaid}
+
+    @property
+    def drift(self) -> tuple[Drift, ...]:
+        return self.protection.drift
+
+    @property
+    def awaited(self) -> Mapping[Name, tuple[Rule, ...]]:
+        return self.protection.awaited
+
+    @property
+    def protected_tables(self) -> Mapping[Name, Mapping[str, ProtectedColumn]]:
+        return self.protection.columns
+
+    def column(self, relation_oid: int, attnum: int) -> ProtectedColumn | None:
+        """What protects a column that the server names by OID and number, if anything does."""
+        return self.by_place.get((relation_oid, attnum))
+
+    def reaches(self, function_oid: int) -> bool:
+        """Whether a function may touch something protected."""
+        return function_oid in self.protection.reaching
+
+    def search_path_of(self, user: str) -> tuple[str, ...]:
+        """Schemas in which `user`'s unqualified names are looked for at the start of a session."""
+        paths = self.catalog.search_paths
+        text = paths.get(user, paths.get("", '"$user", public'))
+        return split_path(text, user)
+
+    def with_relation(self, relation: Relation) -> "Snapshot":
+        """With a table that this link's transaction made (OID 0 if the server's is not known)."""
+        name = (relation.schema, relation.name)
+        others = tuple([r for r in self.by_name.get(relation.name, ()) if (r.schema, r.name) != name])
+        protection = self.protection
+        if not relation.temporary:
+            protection = new_table(protection, relation, self.policy, self.catalog.database)
+        return replace(
+            self,
+            protection=protection,
+            relations=MappingProxyType({**self.relations, name: relation}),
+            by_name=MappingProxyType({**self.by_name, relation.name: (*others, relation)}),
+        )
+
+    def closed_by(self, schema: str, table: str, reason: str) -> "Snapshot":
+        """With a table closed, because this link's transaction changed it."""
+        overlaid = MappingProxyType({**self.overlaid, (schema, table): reason})
+        return replace(self, overlaid=overlaid, touches=self.touches.with_names((table,)))
+
+
+def snapshot(catalog: Catalog, policy: Policy, version: int) -> Snapshot:
+    """Lay `policy` over `catalog`. version: grows with each snapshot of a process."""
+    protection = lay(catalog, policy)
+    by_name: dict[str, tuple[Relation, ...]] = {}
+    for relation in catalog.relations:
+        by_name[relation.name] = (*by_name.get(relation.name, ()), relation)
+    columns = [column for table in protection.columns.values() for column in table.values()]
+    return Snapshot(
+        version=version,
+        catalog=catalog,
+        policy=policy,
+        protection=protection,
+        touches=Touch(protection.names()),
+        relations=MappingProxyType({(r.schema, r.name): r for r in catalog.relations}),
+        by_name=MappingProxyType(by_name),
+        by_place=MappingProxyType({(c.relation_oid, c.attnum): c for c in columns}),
+    )
+
+
+def split_path(text: str, user: str) -> tuple[str, ...]:
+    """A search_path setting as schema names: folded unless quoted, "$user" expanded (SplitIdentifierString).
+
+    Raises ValueError if it is no list of identifiers.
+    """
+    names: list[str] = []
+    rest = text.strip()
+    while rest:
+        name, rest = _path_item(rest)
+        names.append(user if name == "$user" else name)
+        if rest:
+            if rest[0] != "," or not rest[1:].strip():
+                raise ValueError("not a list of names")
+            rest = rest[1:].strip()
+    return tuple([name for name in names if name])
+
+
+def _path_item(text: str) -> tuple[str, str]:
+    if not text.startswith('"'):
+        end = min(
+            [i for i in (text.find(","), *(text.find(blank) for blank in " \t\n\r")) if i >= 0], default=len(text)
+        )
+        return text[:end].lower(), text[end:].strip()
+    end = 1
+    while True:
+        end = text.find('"', end)
+        if end < 0:
+            raise ValueError("unterminated quoted name")
+        if text[end + 1 : end + 2] != '"':
+            return text[1:end].replace('""', '"'), text[end + 1 :].strip()
+        end += 2

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from proxy.errors import Refusal
-from proxy.sql.catalog import ProtectedColumn
+from proxy.sql.relations import ProtectedColumn, Relation
 from proxy.sql.shape import Shape, offset
 from proxy.wire.types import TypeSpec
 
@@ -78,7 +78,8 @@ class SessionEffect:
     """What a statement changes in the state that later statements are read by.
 
     kind: 'set' (name, value; value None = DEFAULT), 'reset-all', 'discard-all', 'deallocate' (name; None = ALL),
-    'prepare' (name), 'begin', 'commit', 'rollback', 'rollback-to', 'savepoint', 'ddl'. local: SET LOCAL.
+    'prepare', 'execute', 'fetch' (name), 'unknown-setting' (any setting may have changed), 'begin', 'commit',
+    'rollback', 'rollback-to', 'savepoint', 'ddl'. local: SET LOCAL.
     `value` is only filled for settings that pgveil follows (search_path, pgveil.*).
     """
 
@@ -95,13 +96,16 @@ class StatementPlan:
     tag: 'select', 'insert', 'update', 'delete', 'merge', 'utility' …, for audit and metrics.
     tables: protected tables it touches, 'schema.table'. outputs: one entry a result column, None where nothing
     protected is in it; None as a whole if no result column carries any, or it returns no rows. width: number of result
-    columns when outputs is set. effects: see SessionEffect.
+    columns when outputs is set. effects: see SessionEffect. created: tables it makes, for later statements of the
+    transaction; altered: (schema, name) of relations that are not what the catalog says until it is read anew.
     """
 
     tag: str
     tables: tuple[str, ...] = ()
     outputs: tuple[Output | None, ...] | None = None
     effects: tuple[SessionEffect, ...] = ()
+    created: tuple[Relation, ...] = ()
+    altered: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

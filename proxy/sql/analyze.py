@@ -1,0 +1,222 @@
+"""From a statement's text to its plan. The way in is `analyse`.
+
+Steps: cut into a shape; parse what is left when values are taken out (`sql.referee`); ask whether anything protected
+is named; if so read the statements with names resolved and each expression typed; check that every literal and every
+parameter got a role. Whatever is not understood is a refusal: no exception gets out, and none means "forward".
+"""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Final
+
+from proxy.errors import Bug, Refusal
+from proxy.sql.catalog import Snapshot, split_path
+from proxy.sql.ddl import Definitions
+from proxy.sql.dml import Writes
+from proxy.sql.expressions import DYNAMIC, Expressions
+from proxy.sql.findings import Findings
+from proxy.sql.plan import Edit, Output, Plan, SessionEffect, StatementPlan
+from proxy.sql.queries import Queries
+from proxy.sql.referee import Node, Statement, parse, walk
+from proxy.sql.scopes import Outputs, Scope
+from proxy.sql.shape import Shape, analysis_text, offset, shape
+from proxy.sql.spans import Unclear
+from proxy.sql.tables import Tables
+from proxy.sql.terms import Held, refuse
+from proxy.sql.utility import Effects, Utility
+
+QUERIES: Final = {
+    "SelectStmt": "select", "InsertStmt": "insert", "UpdateStmt": "update", "DeleteStmt": "delete",
+    "MergeStmt": "merge",
+}  # fmt: skip
+_BARRIERS: Final = frozenset((
+    "set", "reset-all", "discard-all", "deallocate", "ddl", "rollback", "rollback-to", "unknown-setting",
+))  # fmt: skip
+_PATH_CHANGES: Final = frozenset(("reset-all", "discard-all", "rollback", "rollback-to", "unknown-setting"))
+_PATH_SETTINGS: Final = frozenset(("search_path", "role", "session_authorization"))
+# Fields of SELECT f(…) and nothing else.
+_BARE_SELECT: Final = frozenset(("targetList", "limitOption", "op"))
+_DEEP: Final = Refusal(
+    "statement-too-large", "the statement is nested too deeply to be read", "Write it flatter, with IN or arrays."
+)
+_PATH: Final = Refusal(
+    "unsupported-statement",
+    "search_path puts another schema before pg_catalog: operators may not mean what they seem to",
+    "Leave pg_catalog out of search_path; it is searched first then.",
+)
+
+
+def analyse(
+    text: bytes, standard_conforming_strings: bool, search_path: tuple[str, ...] | None, snapshot: Snapshot
+) -> Plan:
+    """The plan of `text` (UTF-8). Total: what can't be planned is a plan with a refusal.
+
+    search_path: schemas in order, pg_catalog and pg_temp left out unless set; None: not known.
+    """
+    try:
+        return _analyse(text, standard_conforming_strings, search_path, snapshot)
+    except Refusal as refusal:
+        return Plan(refusal=refusal)
+    except RecursionError:
+        return Plan(refusal=_DEEP)
+    except Unclear:
+        return Plan(refusal=Refusal("unsupported-statement", "the statement's text can't be followed"))
+    except Exception as fault:  # noqa: BLE001 - an error in here must never mean "forward"
+        what = f"the statement can't be read ({type(fault).__name__})"
+        return Plan(refusal=Refusal("unsupported-statement", what, "Please report it."))
+
+
+def _analyse(text: bytes, conforming: bool, path: tuple[str, ...] | None, snapshot: Snapshot) -> Plan:
+    cut = shape(text, conforming)
+    if cut.fault:
+        raise Refusal("syntax", cut.fault)
+    findings = Findings(text, cut, analysis_text(text, cut), conforming)
+    try:
+        statements = parse(findings.analysis.text)
+    except Refusal as refusal:
+        raise _moved(refusal, text, cut, findings) from None
+    return _Reading(findings, snapshot, path).plan(statements)
+
+
+def _moved(refusal: Refusal, text: bytes, cut: Shape, findings: Findings) -> Refusal:
+    """A position in the analysis text as one in the client's text."""
+    if not refusal.position:
+        return refusal
+    analysis = findings.analysis
+    at = len(analysis.text.decode("utf-8", "replace")[: refusal.position - 1].encode())
+    index = next((i for i, end in enumerate(analysis.ends) if end > at), len(analysis.ends))
+    if index < len(analysis.starts) and analysis.starts[index] <= at:
+        there = cut.starts[index]
+    else:
+        there = offset(cut, (2 * index, at - (analysis.ends[index - 1] if index else 0)))
+    position = len(text[:there].decode("utf-8", "replace")) + 1
+    return Refusal(refusal.code, refusal.message, refusal.hint, position=position)
+
+
+class _Reading:
+    """One text being read; later statements see the tables that earlier ones made."""
+
+    def __init__(self, findings: Findings, snapshot: Snapshot, path: tuple[str, ...] | None) -> None:
+        self.findings = findings
+        self.snapshot = snapshot
+        self.path = path
+        self.highest = 0  # parameter number
+
+    def plan(self, statements: list[Statement]) -> Plan:
+        plans = [self._statement(statement) for statement in statements]
+        index = self.findings.unclassified()
+        if index is not None:
+            raise Refusal(
+                "unclassified-literal",
+                f"it is not certain what literal {index + 1} of the statement is for",
+                "Write the statement in a simpler form, or send the value as a parameter.",
+            )
+        params, edits = self.findings.parameters(self.highest)
+        effects = [effect.kind for plan in plans for effect in plan.effects]
+        return Plan(
+            statements=tuple(plans),
+            inputs=tuple(self.findings.inputs),
+            edits=_sorted(self.findings.edits + edits),
+            params=params,
+            param_count=self.highest,
+            pinned=tuple(sorted(self.findings.pinned)),
+            barrier=any(kind in _BARRIERS for kind in effects),
+        )
+
+    def _statement(self, statement: Statement) -> StatementPlan:
+        tables = Tables(self.snapshot, self.path)
+        expressions = Expressions(self.findings, tables)
+        queries = Queries(expressions, tables, self.findings)
+        Writes(expressions, queries, tables, self.findings)
+        utility = Utility(expressions, tables, self.findings)
+        node = statement.node
+        if node.kind in QUERIES:
+            plan = self._query(statement, tables, expressions, queries)
+            plan = replace(plan, effects=plan.effects + _settings(node, expressions.settings, utility))
+        elif (effects := utility.effects(statement)) is not None:
+            plan = StatementPlan("utility", effects=effects)
+            self.findings.within(statement.start, statement.end, bool(effects))
+        else:
+            plan = Definitions(expressions, queries, tables, self.findings).plan(statement)
+            self.findings.within(statement.start, statement.end, True)
+        for relation in plan.created:
+            self.snapshot = self.snapshot.with_relation(relation)
+        for schema, name in plan.altered:
+            self.snapshot = self.snapshot.closed_by(schema, name, "the same text changes it")
+        self._follow(plan.effects)
+        return plan
+
+    def _query(self, statement: Statement, tables: Tables, expressions: Expressions, queries: Queries) -> StatementPlan:
+        """SELECT, INSERT, UPDATE, DELETE, MERGE."""
+        node = statement.node
+        tag = QUERIES[node.kind]
+        for found in walk(node):
+            if found.kind == "ParamRef":
+                self.highest = max(self.highest, found.number("number"))
+        if not tables.reached_by(node):
+            return self._untouched(statement, tag, expressions)
+        if self.path is not None and "pg_catalog" in self.path[1:]:
+            raise _PATH
+        outputs = queries.query(node, Scope())
+        self._all_parameters(node)
+        held = outputs.held()
+        if held is not None and outputs.opaque:
+            raise refuse(held.column, "`*` over a table whose columns are not known", hint="Name the columns.")
+        effects = (SessionEffect("ddl"),) if "intoClause" in node.fields else ()
+        return StatementPlan(tag, tuple(tables.touched), _outputs(outputs), effects)
+
+    def _untouched(self, statement: Statement, tag: str, expressions: Expressions) -> StatementPlan:
+        """A query that names nothing protected: all in it is harmless, but for functions that change settings or run
+        text as a statement."""
+        node = statement.node
+        for found in walk(node):
+            name = found.strings("funcname") if "funcname" in found.fields else []
+            if name[-1:] == ["set_config"]:
+                expressions.term(Node("FuncCall", found.fields), Scope())
+            elif name and name[-1] in DYNAMIC:
+                expressions.runs_text(Node("FuncCall", found.fields))
+        self.findings.within(statement.start, statement.end, False)
+        effects = (SessionEffect("ddl"),) if "intoClause" in node.fields else ()
+        return StatementPlan(tag, effects=effects)
+
+    def _all_parameters(self, node: Node) -> None:
+        for found in walk(node):
+            if found.kind == "ParamRef" and found.location not in self.findings.params:
+                raise Refusal(
+                    "unclassified-literal",
+                    f"it is not certain what parameter ${found.number('number')} is for",
+                    "Write the statement in a simpler form.",
+                )
+
+    def _follow(self, effects: tuple[SessionEffect, ...]) -> None:
+        """What a statement of the text changes for those behind it."""
+        for effect in effects:
+            if effect.kind == "set" and effect.name == "search_path" and effect.value is not None:
+                path = split_path(effect.value, "$user")
+                self.path = None if "$user" in path else path
+            elif effect.kind in _PATH_CHANGES or (effect.kind == "set" and effect.name in _PATH_SETTINGS):
+                self.path = None
+
+
+def _settings(node: Node, calls: list[tuple[str | None, str | None, bool]], utility: Utility) -> Effects:
+    """Effects of set_config() calls; where one may not be reached, or not be the last, the value is not known."""
+    certain = len(calls) == 1 and set(node.fields) <= _BARE_SELECT
+    effects: list[SessionEffect] = []
+    for name, value, local in calls:
+        effects += utility.setting(name, value if certain else None, local)
+    return tuple(effects)
+
+
+def _outputs(outputs: Outputs) -> tuple[Output | None, ...] | None:
+    if outputs.held() is None:
+        return None
+    return tuple([Output(c.term.column) if isinstance(c.term, Held) else None for c in outputs.columns])
+
+
+def _sorted(edits: list[Edit]) -> tuple[Edit, ...]:
+    """By start; they must not overlap."""
+    found = sorted(edits, key=lambda edit: (edit.start, edit.end))
+    for before, after in pairwise(found):
+        if after.start < before.end:
+            raise Bug("edits overlap")
+    return tuple(found)

@@ -1,0 +1,399 @@
+"""Reading an expression: what it is to us (`Term`), and a role for each literal and parameter in it.
+
+The default is refusal: a kind of node that is not listed here, or one in which a protected column stands where only
+equality is kept, raises Refusal naming the construct. Nothing protected in a listed kind: the result is plain.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, final
+
+from proxy.errors import Refusal
+from proxy.sql import names, predicates
+from proxy.sql.findings import Findings
+from proxy.sql.predicates import EQUALITY, settle
+from proxy.sql.referee import Node, wrapped
+from proxy.sql.relations import ProtectedColumn
+from proxy.sql.scopes import Outputs, Scope
+from proxy.sql.tables import Tables
+from proxy.sql.terms import DEFAULT, NULL, PLAIN, Array, Held, Null, Row, Term, Value, held_in, refuse
+from proxy.wire.types import TypeSpec
+
+# Kinds whose parts are ordinary expressions and in which nothing protected may stand.
+MIXING: Final = frozenset((
+    "CoalesceExpr", "MinMaxExpr", "CaseExpr", "CaseWhen", "NamedArgExpr", "XmlExpr", "XmlSerialize", "List",
+    "JsonIsPredicate", "JsonObjectConstructor", "JsonArrayConstructor", "JsonArrayQueryConstructor", "JsonFuncExpr",
+    "JsonScalarExpr", "JsonParseExpr", "JsonSerializeExpr", "JsonValueExpr", "JsonKeyValue", "JsonObjectAgg",
+    "JsonArrayAgg", "JsonAggConstructor", "JsonArgument", "JsonBehavior", "JsonOutput", "A_Indices", "ResTarget",
+))  # fmt: skip
+LEAVES: Final = frozenset((
+    "SQLValueFunction", "CurrentOfExpr", "MergeSupportFunc", "String", "Integer", "Boolean", "Float", "JsonFormat",
+    "JsonReturning", "A_Star",
+))  # fmt: skip
+CONSTRUCTS: Final = {
+    "CoalesceExpr": "COALESCE", "MinMaxExpr": "GREATEST or LEAST", "CaseExpr": "CASE", "CaseWhen": "CASE",
+    "XmlExpr": "an XML function", "XmlSerialize": "XMLSERIALIZE", "A_Indices": "an array subscript",
+}  # fmt: skip
+OPERATORS: Final = {
+    "AEXPR_LIKE": "LIKE", "AEXPR_ILIKE": "ILIKE", "AEXPR_SIMILAR": "SIMILAR TO", "AEXPR_BETWEEN": "BETWEEN",
+    "AEXPR_NOT_BETWEEN": "NOT BETWEEN", "AEXPR_BETWEEN_SYM": "BETWEEN SYMMETRIC",
+    "AEXPR_NOT_BETWEEN_SYM": "NOT BETWEEN SYMMETRIC", "AEXPR_NULLIF": "NULLIF",
+}  # fmt: skip
+# Run a query that they are given as text, or read a table by its name.
+DYNAMIC: Final = frozenset((
+    "query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "cursor_to_xml", "cursor_to_xmlschema",
+    "table_to_xml", "table_to_xmlschema", "table_to_xml_and_xmlschema", "schema_to_xml", "schema_to_xmlschema",
+    "schema_to_xml_and_xmlschema", "database_to_xml", "database_to_xmlschema", "database_to_xml_and_xmlschema",
+    "ts_stat", "dblink", "dblink_exec", "dblink_open", "dblink_send_query",
+))  # fmt: skip
+_SEARCHES: Final = frozenset(("<", ">", "<=", ">=", "~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*", "^@"))
+_IDENTITY_CASTS: Final = frozenset(("text", "varchar", "bpchar", "uuid"))
+
+
+@final
+class Expressions:
+    """See the module. query: reads a SELECT (or another statement) in a scope; set by who reads queries."""
+
+    __slots__ = ("_readers", "findings", "query", "settings", "tables")
+
+    def __init__(self, findings: Findings, tables: Tables) -> None:
+        self.findings = findings
+        self.tables = tables
+        self.query: Callable[[Node, Scope], Outputs] = _no_query
+        self.settings: list[tuple[str | None, str | None, bool]] = []  # set_config calls: name, value, local
+        self._readers: dict[str, Callable[[Node, Scope], Term]] = {
+            "ColumnRef": names.column, "A_Const": self._constant, "ParamRef": self._parameter,
+            "TypeCast": self._cast, "A_Expr": self._operator, "BoolExpr": self._bool, "NullTest": self._null_test,
+            "BooleanTest": self._mixing, "SubLink": self._sublink, "FuncCall": self._function, "RowExpr": self._row,
+            "A_ArrayExpr": self._array, "A_Indirection": self._indirection, "CollateClause": self._collate,
+            "SetToDefault": self._default, "GroupingFunc": self._grouping, "SelectStmt": self._subquery,
+            "ColumnDef": self._definition, "TypeName": self._type_name,
+        }  # fmt: skip
+
+    # ---- the two ways in
+
+    def term(self, node: Node, scope: Scope) -> Term:
+        """What an expression is. Values in it that already met something have their role."""
+        reader = self._readers.get(node.kind)
+        if reader is not None:
+            return reader(node, scope)
+        if node.kind in MIXING:
+            return self._mixing(node, scope)
+        if node.kind in LEAVES:
+            return PLAIN
+        raise Refusal(
+            "unsupported-expression", f"{node.kind} is not supported in a statement that touches a protected table"
+        )
+
+    def plain(self, node: Node | None, scope: Scope, construct: str) -> None:
+        """Read an expression in which nothing protected may come out."""
+        if node is not None:
+            settle(self.term(node, scope), self.findings, construct)
+
+    def plain_all(self, nodes: list[Node], scope: Scope, construct: str) -> None:
+        for node in nodes:
+            self.plain(node, scope, construct)
+
+    # ---- leaves
+
+    def _constant(self, node: Node, scope: Scope) -> Term:
+        if node.flag("isnull"):
+            return NULL
+        if "boolval" in node.fields or self.findings.literal(node) is None:
+            return PLAIN
+        if "bsval" in node.fields:
+            self.findings.plain(node)
+            return PLAIN
+        return Value(node)
+
+    def _parameter(self, node: Node, scope: Scope) -> Term:
+        return Value(node)
+
+    def _default(self, node: Node, scope: Scope) -> Term:
+        return DEFAULT
+
+    def _type_name(self, node: Node, scope: Scope) -> Term:
+        for modifier in node.nodes("typmods"):
+            self.findings.plain(modifier)
+        return PLAIN
+
+    def _definition(self, node: Node, scope: Scope) -> Term:
+        """A column of `AS t(a text)` or of XMLTABLE."""
+        type_name = node.part("typeName", "TypeName")
+        return PLAIN if type_name is None else self._type_name(type_name, scope)
+
+    # ---- casts and structure
+
+    def _cast(self, node: Node, scope: Scope) -> Term:
+        inner = node.node("arg")
+        term = PLAIN if inner is None else self.term(inner, scope)
+        if isinstance(term, Value):
+            return replace(term, casts=(*term.casts, node))
+        if isinstance(term, Array):
+            return replace(term, casts=(*term.casts, node))
+        if isinstance(term, Held):
+            return self._held_cast(term.column, node)
+        type_name = node.part("typeName", "TypeName")
+        if type_name is not None:
+            self._type_name(type_name, scope)
+        if isinstance(term, Null):
+            return term
+        settle(term, self.findings, "a cast")
+        return PLAIN
+
+    def _held_cast(self, column: ProtectedColumn, node: Node) -> Held:
+        """A cast that leaves value and token alone: to text, or to varchar without a length."""
+        name = node.part("typeName", "TypeName")
+        spec = None if name is None else self.findings.type_of(name)
+        known = column.facade.name in _IDENTITY_CASTS and column.stored.name in _IDENTITY_CASTS
+        if spec is not None and known and spec.name in ("text", "varchar") and spec.typmod == -1:
+            return Held(replace(column, facade=TypeSpec(spec.name, spec.oid, spec.size), stored=spec))
+        raise refuse(column, "a cast to another type", hint="Read the column without the cast.")
+
+    def _row(self, node: Node, scope: Scope) -> Term:
+        return Row(tuple([self.term(arg, scope) for arg in node.nodes("args")]))
+
+    def _array(self, node: Node, scope: Scope) -> Term:
+        return Array(tuple([self.term(element, scope) for element in node.nodes("elements")]))
+
+    def _indirection(self, node: Node, scope: Scope) -> Term:
+        """(x).field, (x)[1]: of a row with a protected column refused, whatever the field."""
+        self.plain(node.node("arg"), scope, "a field or an element of it")
+        for step in node.nodes("indirection"):
+            self.plain(step, scope, "an array subscript")
+        return PLAIN
+
+    def _collate(self, node: Node, scope: Scope) -> Term:
+        self.plain(node.node("arg"), scope, "COLLATE")
+        return PLAIN
+
+    # ---- tests
+
+    def _bool(self, node: Node, scope: Scope) -> Term:
+        self.plain_all(node.nodes("args"), scope, "AND, OR or NOT")
+        return PLAIN
+
+    def _null_test(self, node: Node, scope: Scope) -> Term:
+        inner = node.node("arg")
+        if inner is not None:
+            term = self.term(inner, scope)
+            if not isinstance(term, Held):
+                for part in term.terms if isinstance(term, Row) else (term,):
+                    if not isinstance(part, Held):
+                        settle(part, self.findings, "IS NULL of a row")
+        return PLAIN
+
+    def _grouping(self, node: Node, scope: Scope) -> Term:
+        for arg in node.nodes("args"):
+            predicates.group_key(self.term(arg, scope), self.findings, "GROUPING")
+        return PLAIN
+
+    # ---- operators
+
+    def _operator(self, node: Node, scope: Scope) -> Term:
+        kind = node.text("kind")
+        name = node.strings("name")
+        left, right = node.node("lexpr"), node.node("rexpr")
+        equality = name[-1:] and name[-1] in EQUALITY and name[:-1] in ([], ["pg_catalog"])
+        if kind == "AEXPR_IN" and left is not None and right is not None:
+            self._in(left, right, scope)
+        elif kind in ("AEXPR_OP_ANY", "AEXPR_OP_ALL") and equality and left is not None and right is not None:
+            construct = f"{name[-1]} {'ANY' if kind == 'AEXPR_OP_ANY' else 'ALL'}"
+            predicates.any_of(self.term(left, scope), self.term(right, scope), self.findings, construct)
+        elif kind in ("AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT") or (kind == "AEXPR_OP" and equality):
+            construct = name[-1] if kind == "AEXPR_OP" else "IS DISTINCT FROM"
+            if left is None or right is None:
+                raise Refusal("unsupported-expression", f"operator {construct} with one operand is not supported")
+            predicates.equal(self.term(left, scope), self.term(right, scope), self.findings, construct)
+        else:
+            self._other_operator(kind, name, (left, right), scope)
+        return PLAIN
+
+    def _in(self, left: Node, right: Node, scope: Scope) -> None:
+        """left IN (list): the left side is read once, each element compared with it."""
+        term = self.term(left, scope)
+        elements = right.nodes("items") if right.kind == "List" else [right]
+        if held_in(term) is None and len(elements) > 1:
+            # A value would be compared with tokens and with plain values at once: settle() refuses what is held.
+            settle(term, self.findings, "IN")
+            self.plain_all(elements, scope, "IN (list with a protected column)")
+            return
+        for element in elements:
+            predicates.equal(term, self.term(element, scope), self.findings, "IN")
+
+    def _other_operator(self, kind: str, name: list[str], sides: tuple[Node | None, Node | None], scope: Scope) -> None:
+        construct = OPERATORS.get(kind) or f"operator {name[-1] if name else ''}"
+        for side in sides:
+            if side is None:
+                continue
+            for part in side.nodes("items") if side.kind == "List" else [side]:
+                term = self.term(part, scope)
+                held = held_in(term)
+                if held is not None and (kind != "AEXPR_NULLIF") and (kind != "AEXPR_OP" or name[-1] in _SEARCHES):
+                    raise refuse(held, construct, "search-not-exact", "Only equality can be asked of tokens.")
+                settle(term, self.findings, construct)
+
+    # ---- functions and subqueries
+
+    def _function(self, node: Node, scope: Scope) -> Term:
+        name = node.strings("funcname")
+        self._callable(name)
+        bare = name[-1] if name else ""
+        if bare in DYNAMIC:
+            self.runs_text(node)
+        if bare == "set_config" and name[:-1] in ([], ["pg_catalog"]):
+            self._set_config(node, scope)
+            return PLAIN
+        counts = bare == "count" and name[:-1] in ([], ["pg_catalog"]) and not node.flag("agg_within_group")
+        for arg in node.nodes("args"):
+            term = self.term(arg, scope)
+            if counts and isinstance(term, Held):
+                if node.flag("agg_distinct"):
+                    predicates.comparable(term.column)
+                continue
+            settle(term, self.findings, f"function {bare}()")
+        for key in node.nodes("agg_order"):
+            self.sort(key, scope, f"ORDER BY in {bare}()")
+        self.plain(node.node("agg_filter"), scope, "FILTER")
+        window = node.part("over", "WindowDef")
+        if window is not None:
+            self.window(window, scope)
+        return PLAIN
+
+    def _callable(self, name: list[str]) -> None:
+        """Raises Refusal for a function that reaches a protected table, or could."""
+        functions = self.tables.snapshot.protection.functions
+        bare = name[-1] if name else ""
+        for schema, known in functions:
+            if known == bare and (len(name) == 1 or name[-2] == schema):
+                raise Refusal(
+                    "depends-on-protected",
+                    f"function {schema}.{known} can't be called: {functions[(schema, known)]}",
+                    "Write the function's statement in the application.",
+                )
+
+    def runs_text(self, node: Node) -> None:
+        """A function that runs a query which it is given as text. Raises Refusal unless the text names nothing."""
+        for arg in node.nodes("args"):
+            text = self.findings.string(arg)
+            if arg.kind == "TypeCast" or (text is None and arg.kind != "A_Const"):
+                raise Refusal(
+                    "unsupported-expression",
+                    f"function {node.strings('funcname')[-1]}() runs a statement that can't be read here",
+                    "Run the statement itself.",
+                )
+            if text is not None and self.tables.named_in(text.encode()):
+                raise Refusal(
+                    "unsupported-expression",
+                    f"function {node.strings('funcname')[-1]}() reads a protected table",
+                    "Run the statement itself.",
+                )
+
+    def _set_config(self, node: Node, scope: Scope) -> None:
+        args = node.nodes("args")
+        texts = [self.findings.string(arg) for arg in args[:2]]
+        local = args[2].fields.get("boolval") if len(args) == 3 else None
+        known = len(args) == 3 and args[2].kind == "A_Const" and local is not None
+        is_local = isinstance(local, dict) and local.get("boolval") is True
+        for arg in args:
+            self.plain(arg, scope, "set_config()")
+        name = texts[0] if texts and known else None
+        self.settings.append((name, texts[1] if len(texts) > 1 else None, is_local))
+
+    def sort(self, key: Node, scope: Scope, construct: str) -> None:
+        """A SortBy that is an expression, not an output column."""
+        node = key.node("node")
+        if node is not None:
+            predicates.order_key(self.term(node, scope), self.findings, construct)
+
+    def window(self, node: Node, scope: Scope) -> None:
+        for key in node.nodes("partitionClause"):
+            predicates.group_key(self.term(key, scope), self.findings, "PARTITION BY")
+        for key in node.nodes("orderClause"):
+            self.sort(key, scope, "ORDER BY in a window")
+        self.plain(node.node("startOffset"), scope, "a window frame")
+        self.plain(node.node("endOffset"), scope, "a window frame")
+
+    def _subquery(self, node: Node, scope: Scope) -> Term:
+        """A SELECT inside another construct (JSON_ARRAY(SELECT …))."""
+        held = self.query(node, scope).held()
+        return PLAIN if held is None else held
+
+    def _sublink(self, node: Node, scope: Scope) -> Term:
+        kind = node.text("subLinkType")
+        query = node.node("subselect")
+        outputs = Outputs((), True) if query is None else self.query(query, scope)
+        terms: tuple[Term, ...] = tuple([column.term for column in outputs.columns])
+        if kind == "EXISTS_SUBLINK":
+            return PLAIN
+        if kind == "EXPR_SUBLINK":
+            return self._scalar(terms, outputs)
+        if kind in ("ANY_SUBLINK", "ALL_SUBLINK"):
+            self._quantified(node, terms, outputs, scope, kind)
+            return PLAIN
+        held = outputs.held()
+        if held is not None:
+            raise refuse(held.column, "ARRAY(subquery)")
+        return PLAIN
+
+    def _scalar(self, terms: tuple[Term, ...], outputs: Outputs) -> Term:
+        held = outputs.held()
+        if held is not None and outputs.opaque:
+            raise refuse(held.column, "a subquery whose columns are not all known")
+        if len(terms) == 1:
+            return terms[0]
+        return Row(terms) if held is not None else PLAIN
+
+    def _quantified(self, node: Node, terms: tuple[Term, ...], outputs: Outputs, scope: Scope, kind: str) -> None:
+        test = node.node("testexpr")
+        left = PLAIN if test is None else self.term(test, scope)
+        name = node.strings("operName") or ["="]
+        construct = "IN (subquery)" if kind == "ANY_SUBLINK" else f"{name[-1]} ALL (subquery)"
+        held = outputs.held()
+        if held is not None and outputs.opaque:
+            raise refuse(held.column, construct)
+        if name[-1] in EQUALITY and name[:-1] in ([], ["pg_catalog"]):
+            if held is None and held_in(left) is None:
+                settle(left, self.findings, construct)
+            else:
+                predicates.member(left, terms, self.findings, construct)
+            return
+        if held is not None:
+            raise refuse(held.column, construct, "search-not-exact")
+        settle(left, self.findings, construct)
+
+    # ---- the rest
+
+    def parts(self, value: object, scope: Scope, construct: str) -> None:
+        """Read whatever expressions stand in a field."""
+        self._parts([value], scope, construct)
+
+    def _mixing(self, node: Node, scope: Scope) -> Term:
+        """Every part is read; a protected value in one is refused."""
+        construct = CONSTRUCTS.get(node.kind, f"{node.kind}")
+        self._parts(list(node.fields.values()), scope, construct)
+        return PLAIN
+
+    def _parts(self, values: list[object], scope: Scope, construct: str) -> None:
+        for value in values:
+            if isinstance(value, list):
+                self._parts(value, scope, construct)
+            elif isinstance(value, dict):
+                inner = _node_of(value)
+                if inner is not None:
+                    self.plain(inner, scope, construct)
+                else:
+                    self._parts(list(value.values()), scope, construct)
+
+
+def _node_of(value: object) -> Node | None:
+    """A wrapped node; its kind begins with a capital letter, a field's name does not."""
+    if isinstance(value, dict) and len(value) == 1:
+        found = wrapped(value)
+        if found is not None and found.kind[:1].isupper():
+            return found
+    return None
+
+
+def _no_query(node: Node, scope: Scope) -> Outputs:
+    raise Refusal("unsupported-statement", "a subquery is not supported here")

@@ -1,0 +1,259 @@
+"""Laying the policy over a catalog: which columns are protected, which tables are closed, what reaches them.
+
+A table that cannot be protected as its rules say is closed, not unprotected. Partitions and inheritance children hold
+the same rows as their parent, so its rules are theirs. Whatever reads a protected table in another way (a view, a
+function, an unprotected parent) is a dependent: statements that name it are refused.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from proxy.policy.rules import Policy, Rule, ValueClass
+from proxy.sql.relations import Catalog, Column, Drift, Function, Name, ProtectedColumn, Relation
+from proxy.wire.types import TypeSpec, by_oid, parse_type
+
+TOKEN_LENGTH: Final = 36
+HEADER: Final = 4  # atttypmod of varchar(n) and char(n) is n + VARHDRSZ
+TABLES: Final = frozenset("rp")
+READING: Final = frozenset("vmrpf")
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """The policy laid over a catalog.
+
+    columns: relation -> column name -> what protects it, for tables that exist. closed: tables whose rules don't
+    match -> why. awaited: tables that don't exist yet -> their rules. dependents: views and tables through which a
+    protected table is reached -> why they are refused; functions: the same for functions. writes: tables whose
+    triggers write to a protected one -> why. reaching: OIDs of functions that reach a protected table.
+    """
+
+    columns: Mapping[Name, Mapping[str, ProtectedColumn]]
+    closed: Mapping[Name, str]
+    awaited: Mapping[Name, tuple[Rule, ...]]
+    dependents: Mapping[Name, str]
+    functions: Mapping[Name, str]
+    writes: Mapping[Name, str]
+    reaching: frozenset[int]
+    drift: tuple[Drift, ...]
+
+    def names(self) -> frozenset[str]:
+        """Names of which a text has to hold one to reach any of it."""
+        parts: tuple[Mapping[Name, object], ...] = (
+            self.columns, self.closed, self.awaited, self.dependents, self.functions, self.writes,
+        )  # fmt: skip
+        return frozenset([name for part in parts for _, name in part])
+
+
+def lay(catalog: Catalog, policy: Policy) -> Protection:
+    """Lay `policy` over `catalog`. Total: what doesn't fit is closed and in `drift`."""
+    relations = {(r.schema, r.name): r for r in catalog.relations if not r.temporary}
+    rules: dict[Name, list[Rule]] = {}
+    for rule in policy.rules_for(catalog.database):
+        rules.setdefault((rule.schema, rule.table), []).append(rule)
+    work = _Work(policy)
+    for name, of_table in rules.items():
+        relation = relations.get(name)
+        if relation is None:
+            work.awaited[name] = tuple(of_table)
+        else:
+            work.protect(relation, of_table)
+    work.inherit(catalog.relations)
+    dependents = _dependents(catalog.relations, work)
+    functions = _functions(catalog.functions, {*work.named(), *[name for _, name in dependents]})
+    return Protection(
+        columns=MappingProxyType({name: MappingProxyType(found) for name, found in work.columns.items()}),
+        closed=MappingProxyType(work.closed),
+        awaited=MappingProxyType(work.awaited),
+        dependents=MappingProxyType(dependents),
+        functions=MappingProxyType({(f.schema, f.name): "its body names a protected table" for f in functions}),
+        writes=MappingProxyType(_writes(catalog.relations, functions, work)),
+        reaching=frozenset([f.oid for f in functions]),
+        drift=tuple(work.drift),
+    )
+
+
+class _Work:
+    """What is being collected."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.columns: dict[Name, dict[str, ProtectedColumn]] = {}
+        self.closed: dict[Name, str] = {}
+        self.awaited: dict[Name, tuple[Rule, ...]] = {}
+        self.drift: list[Drift] = []
+
+    def named(self) -> set[str]:
+        return {name for part in (self.columns, self.closed, self.awaited) for _, name in part}
+
+    def protect(self, relation: Relation, rules: list[Rule]) -> None:
+        found: dict[str, ProtectedColumn] = {}
+        for rule in rules:
+            try:
+                found[rule.column] = protected(relation, rule, self.policy)
+            except ValueError as fault:
+                self.drift.append(_drift(rule, str(fault)))
+                self.closed.setdefault((relation.schema, relation.name), f"{rule.label}: {fault}")
+        self.columns[(relation.schema, relation.name)] = found
+
+    def inherit(self, relations: tuple[Relation, ...]) -> None:
+        """Give children their parents' rules, grandchildren included."""
+        children: dict[int, list[Relation]] = {}
+        for relation in relations:
+            for oid in relation.parents:
+                children.setdefault(oid, []).append(relation)
+        ready = [r for r in relations if (r.schema, r.name) in self.columns]
+        while ready:
+            parent = ready.pop()
+            for child in children.get(parent.oid, ()):
+                if self._give(parent, child):
+                    ready.append(child)
+
+    def _give(self, parent: Relation, child: Relation) -> bool:
+        """True if the child got something that it did not have."""
+        above = self.columns[(parent.schema, parent.name)]
+        name = (child.schema, child.name)
+        before = self.columns.get(name)
+        own = self.columns.setdefault(name, {})
+        if (parent.schema, parent.name) in self.closed:
+            self.closed.setdefault(name, f"its parent {parent.schema}.{parent.name} does not match the policy")
+        given = {column.name: column for column in child.columns}
+        for column, held in above.items():
+            mine = own.get(column)
+            if mine is None and column in given:
+                own[column] = replace(
+                    held, schema=child.schema, table=child.name, relation_oid=child.oid, attnum=given[column].attnum
+                )
+            elif mine is None or (mine.class_name, mine.facade) != (held.class_name, held.facade):
+                self.closed.setdefault(name, f"column {column} is protected otherwise than in its parent")
+        return before is None or len(before) != len(own)
+
+
+def _drift(rule: Rule, what: str) -> Drift:
+    return Drift(rule.file, rule.line, rule.label, what, "Change the rule or the column, then reload the policy.")
+
+
+def protected(relation: Relation, rule: Rule, policy: Policy) -> ProtectedColumn:
+    """The column that `rule` protects. Raises ValueError, saying why it can't be."""
+    if relation.kind not in TABLES:
+        raise ValueError(f"{relation.schema}.{relation.name} is not a table")
+    column = next((c for c in relation.columns if c.name == rule.column), None)
+    if column is None:
+        raise ValueError(f"there is no column {rule.column}")
+    if column.generated:
+        raise ValueError("the column is generated by the database")
+    value_class = policy.classes[rule.class_name]
+    stored = stored_type(column, value_class)
+    return ProtectedColumn(
+        schema=relation.schema,
+        table=relation.name,
+        name=column.name,
+        class_name=rule.class_name,
+        deterministic=value_class.deterministic,
+        stored=stored,
+        facade=stored if rule.type is None else parse_type(rule.type),
+        relation_oid=relation.oid,
+        attnum=column.attnum,
+        write_tokens=rule.write_tokens,
+    )
+
+
+def stored_type(column: Column, value_class: ValueClass) -> TypeSpec:
+    """The column's type, if a token fits into it. Raises ValueError, saying why not."""
+    spec = by_oid(column.type_oid, column.typmod)
+    if spec is None or spec.name not in ("text", "varchar", "bpchar", "uuid"):
+        raise ValueError(f"type {column.type_name} can't hold a token; text, varchar(36) or longer, and uuid can")
+    if spec.typmod >= 0 and spec.typmod - HEADER < TOKEN_LENGTH:
+        raise ValueError(f"type {column.type_name} is too short for a token of {TOKEN_LENGTH} characters")
+    if not column.collation_deterministic and value_class.deterministic and not value_class.canonicalize:
+        raise ValueError("its collation calls unequal bytes equal; its class has to say canonicalize: true")
+    return spec
+
+
+# ---- what reaches a protected table --------------------------------------------------------------------------------
+
+
+def _dependents(relations: tuple[Relation, ...], work: _Work) -> dict[Name, str]:
+    """Views over protected tables, views over those, and unprotected parents of protected children."""
+    guarded = {*work.columns, *work.closed}
+    reached = {r.oid: f"{r.schema}.{r.name}" for r in relations if (r.schema, r.name) in guarded}
+    below: dict[int, list[int]] = {}
+    for relation in relations:
+        for parent in relation.parents:
+            below.setdefault(parent, []).append(relation.oid)
+    found: dict[Name, str] = {}
+    while True:
+        news = [
+            (r, reached[oid])
+            for r in relations
+            if r.oid not in reached and r.kind in READING
+            for oid in (*r.depends_on, *below.get(r.oid, ()))
+            if oid in reached
+        ]
+        if not news:
+            return found
+        for relation, through in news:
+            found[(relation.schema, relation.name)] = f"it reads {through}"
+            reached[relation.oid] = through
+
+
+def _functions(functions: tuple[Function, ...], names: set[str]) -> list[Function]:
+    """Functions whose text names something protected, or a function that does."""
+    left = list(functions)
+    found: list[Function] = []
+    while names:
+        pattern = identifiers(names)
+        news = [f for f in left if pattern.search(f.source)]
+        found += news
+        known = {id(f) for f in news}
+        left = [f for f in left if id(f) not in known]
+        names = {f.name for f in news}
+    return found
+
+
+def identifiers(names: set[str]) -> re.Pattern[str]:
+    """Any of `names` as a whole identifier, in any case."""
+    escaped = [re.escape(name.replace('"', '""')) for name in sorted(names, key=len, reverse=True)]
+    return re.compile(r"(?<![\w$])(?:" + "|".join(escaped) + r")(?![\w$])", re.IGNORECASE)
+
+
+def _writes(relations: tuple[Relation, ...], functions: list[Function], work: _Work) -> dict[Name, str]:
+    """Unprotected tables with a trigger that may write values into a protected column.
+
+    A trigger that names a protected table but neither its protected columns nor a whole row nor a computed statement
+    (`UPDATE customers SET orders = orders + 1`) is harmless.
+    """
+    columns = {column for table in work.columns.values() for column in table}
+    columns |= {rule.column for rules in work.awaited.values() for rule in rules}
+    if not columns:
+        return {}
+    risky = re.compile(identifiers(columns).pattern + r"|\binsert\b|\bmerge\b|\bexecute\b|\*|%rowtype", re.IGNORECASE)
+    by_oid_ = {f.oid: f for f in functions if risky.search(f.source)}
+    guarded = {*work.columns, *work.closed}
+    return {
+        (r.schema, r.name): f"its trigger function {by_oid_[oid].name} reaches a protected table"
+        for r in relations
+        if (r.schema, r.name) not in guarded
+        for oid in r.triggers
+        if oid in by_oid_
+    }
+
+
+def new_table(protection: Protection, relation: Relation, policy: Policy, database: str) -> Protection:
+    """With a table that was created since: protected if rules name it, closed if they don't match."""
+    name = (relation.schema, relation.name)
+    rules = [rule for rule in policy.rules_for(database) if (rule.schema, rule.table) == name]
+    if not rules:
+        return protection
+    work = _Work(policy)
+    work.protect(relation, rules)
+    closed = {key: why for key, why in protection.closed.items() if key != name}
+    return replace(
+        protection,
+        columns=MappingProxyType({**protection.columns, name: MappingProxyType(work.columns[name])}),
+        closed=MappingProxyType({**closed, **work.closed}),
+        awaited=MappingProxyType({key: value for key, value in protection.awaited.items() if key != name}),
+    )

@@ -1,0 +1,106 @@
+"""What the server's catalog says, as values, and the protected column, which is a catalog column under a rule.
+
+Not here: reading the rows (`net.catalog`), laying a policy over them (`sql.protection`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proxy.wire.types import TypeSpec
+
+Name = tuple[str, str]  # schema, relation or function
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One live column. typmod as pg_attribute.atttypmod. deterministic: of its collation."""
+
+    name: str
+    attnum: int
+    type_oid: int
+    type_name: str  # format_type(): 'character varying(50)'
+    typmod: int
+    not_null: bool = False
+    default: str | None = None  # pg_get_expr of the DEFAULT or generation expression
+    generated: bool = False
+    identity: bool = False
+    collation_deterministic: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """kind: pg_class.relkind ('r' table, 'p' partitioned, 'v' view, 'm' matview, 'f' foreign, 'S' sequence, 'i' …).
+
+    depends_on: OIDs of relations that its rules read: a view's query, or CREATE RULE on a table (pg_depend of its
+    pg_rewrite rows). parents: inheritance/partition parents' OIDs. temporary: in some session's pg_temp schema.
+    triggers: OIDs of its triggers' functions.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    depends_on: tuple[int, ...] = ()
+    parents: tuple[int, ...] = ()
+    temporary: bool = False
+    triggers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function or procedure whose body may touch relations. source: prosrc, or the SQL body's text."""
+
+    oid: int
+    schema: str
+    name: str
+    language: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All that was read of one database at one moment. search_paths: role name ('' = the database's or server's
+    default) -> setting text, from pg_db_role_setting and the server default."""
+
+    database: str
+    server_version: int
+    relations: tuple[Relation, ...]
+    functions: tuple[Function, ...]
+    search_paths: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedColumn:
+    """A column that the policy protects.
+
+    class_name: policy class. deterministic: token mode. stored: type in the database (text, varchar, bpchar, uuid).
+    facade: the type that clients see and whose rules the value obeys (policy `type`, else `stored`).
+    relation_oid 0 and attnum 0: the table does not exist yet (declared by a CREATE TABLE of this link).
+    """
+
+    schema: str
+    table: str
+    name: str
+    class_name: str
+    deterministic: bool
+    stored: TypeSpec
+    facade: TypeSpec
+    relation_oid: int
+    attnum: int
+    write_tokens: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.schema}.{self.table}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A rule that does not hold in this catalog. column: 'schema.table.column'. todo: what to do."""
+
+    file: str
+    line: int
+    column: str
+    what: str
+    todo: str

@@ -1,0 +1,104 @@
+"""What names mean at a place of a statement: ranges (FROM items) with their columns, CTEs, and the levels around.
+
+Follows parse_relation.c: a column is looked for level by level from the inside; a name that no column has may be a
+range itself (a whole row). A range whose columns are not all known is *opaque*: a name not found elsewhere may be its.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from proxy.sql.terms import Held, Null, Plain, WholeRow
+
+# pg_attribute's system columns (heap.c SysAtt); ctid and tableoid tell nothing about a value.
+SYSTEM_COLUMNS: Final = frozenset(("ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"))
+
+ColumnTerm = Plain | Held | Null
+
+
+@dataclass(frozen=True, slots=True)
+class OutColumn:
+    """A column of a range or of a result. name: None if it is not known how the server names it."""
+
+    name: str | None
+    term: ColumnTerm
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Columns of a query's result. opaque: there are more, or others, which hold nothing protected."""
+
+    columns: tuple[OutColumn, ...] = ()
+    opaque: bool = False
+
+    def held(self) -> Held | None:
+        return next((c.term for c in self.columns if isinstance(c.term, Held)), None)
+
+
+@final
+class Range:
+    """One FROM item. name: its alias or name; None for a join without alias. listed: its columns are found by their
+    name alone and stand in `*` (a joined table's are not: the join's are)."""
+
+    __slots__ = ("columns", "listed", "name", "opaque", "schema", "table")
+
+    def __init__(
+        self,
+        name: str | None,
+        columns: tuple[OutColumn, ...],
+        opaque: bool = False,
+        schema: str | None = None,
+        listed: bool = True,
+        table: str = "",
+    ) -> None:
+        self.name = name
+        self.columns = columns
+        self.opaque = opaque or any(c.name is None for c in columns)
+        self.schema = schema
+        self.listed = listed
+        self.table = table  # 'schema.table' of a protected table whose columns are all known
+
+    def find(self, name: str) -> ColumnTerm | None:
+        """The column's term; a held one if several have that name (the server calls it ambiguous)."""
+        found: ColumnTerm | None = None
+        for column in self.columns:
+            if column.name == name and (found is None or isinstance(column.term, Held)):
+                found = column.term
+        return found
+
+    def whole(self) -> WholeRow:
+        held = next((c.term for c in self.columns if isinstance(c.term, Held)), None)
+        return WholeRow(None if held is None else held.column)
+
+    def unlisted(self) -> "Range":
+        return Range(self.name, self.columns, self.opaque, self.schema, False, self.table)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One level of names. parent: the level around it."""
+
+    ranges: tuple[Range, ...] = ()
+    parent: "Scope | None" = None
+    ctes: "Ctes | None" = None
+    windows: tuple[str, ...] = field(default=())
+
+    def cte(self, name: str) -> "Cte | None":
+        scope: Scope | None = self
+        while scope is not None:
+            if scope.ctes is not None and (found := scope.ctes.get(name)) is not None:
+                return found
+            scope = scope.parent
+        return None
+
+    def inner(self, ranges: tuple[Range, ...] = (), ctes: "Ctes | None" = None) -> "Scope":
+        return Scope(ranges, self, ctes)
+
+
+class Cte:
+    """A WITH query; `outputs` is None until it is read."""
+
+    def read(self) -> Outputs:
+        raise NotImplementedError
+
+
+Ctes = dict[str, Cte]

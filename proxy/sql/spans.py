@@ -1,0 +1,161 @@
+"""Where an expression begins and ends in the text: what the tree does not say.
+
+libpg_query gives the place of a cast's `::`, not the end of its type, so the casts around a value are followed token
+by token. Works on the analysis text; what it can't follow is refused by the caller (`Unclear`).
+"""
+
+import re
+from bisect import bisect_left
+from typing import Final, final
+
+from proxy.sql.referee import Node
+
+_TOKEN: Final = re.compile(
+    rb"[ \t\n\r\f\v]++|--[^\n\r]*+|(?P<comment>/\*)"
+    rb"|(?P<token>[uU]&\"[^\"]*+(?:\"\"[^\"]*+)*+\"|\"[^\"]*+(?:\"\"[^\"]*+)*+\"|(?:[eEnNbBxX]|[uU]&)?'[^']*+'|\$\$[^$]*+\$\$"
+    rb"|[A-Za-z_\x80-\xff][A-Za-z_\x80-\xff0-9$]*+|\$[0-9]++|[0-9][0-9A-Za-z_.]*+|::|[-+*/<>=~!@#%^&|`?]++|.)",
+    re.DOTALL,
+)
+_COMMENT_MARK: Final = re.compile(rb"/\*|\*/")
+_WORD: Final = re.compile(rb"[A-Za-z_\x80-\xff]")
+
+
+class Unclear(Exception):
+    """The text around a value does not read as its tree says."""
+
+
+@final
+class Tokens:
+    """The analysis text cut into tokens, blanks and comments left out. starts, ends: byte offsets."""
+
+    __slots__ = ("ends", "starts", "text")
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        at = 0
+        while at < len(text):
+            found = _TOKEN.match(text, at)
+            if found is None:
+                raise Unclear
+            at = found.end()
+            if found.lastgroup == "comment":
+                at = _comment_end(text, found.start())
+            elif found.lastgroup == "token":
+                self.starts.append(found.start())
+                self.ends.append(at)
+
+    def at(self, offset: int) -> int:
+        """Index of the token that starts at `offset`."""
+        index = bisect_left(self.starts, offset)
+        if index == len(self.starts) or self.starts[index] != offset:
+            raise Unclear
+        return index
+
+    def get(self, index: int) -> bytes:
+        """The token in lower case; b'' behind the end."""
+        if 0 <= index < len(self.starts):
+            return self.text[self.starts[index] : self.ends[index]].lower()
+        return b""
+
+    def is_name(self, index: int) -> bool:
+        token = self.get(index)
+        return token[:1] == b'"' or token[:3] == b'u&"' or (_WORD.match(token) is not None and b"'" not in token)
+
+    def closing(self, index: int) -> int:
+        """Index of the bracket that closes the one at `index`."""
+        depth = 0
+        while index < len(self.starts):
+            token = self.get(index)
+            depth += (token in (b"(", b"[")) - (token in (b")", b"]"))
+            if depth == 0:
+                return index
+            index += 1
+        raise Unclear
+
+
+def _comment_end(text: bytes, start: int) -> int:
+    depth = 0
+    for mark in _COMMENT_MARK.finditer(text, start):
+        depth += 1 if mark.group() == b"/*" else -1
+        if depth == 0:
+            return mark.end()
+    raise Unclear
+
+
+def cast_span(tokens: Tokens, start: int, end: int, casts: tuple[Node, ...]) -> tuple[int, int]:
+    """Byte span of a value and the casts around it, innermost first. start, end: of the value itself."""
+    first = tokens.at(start)
+    last = first
+    while last + 1 < len(tokens.ends) and tokens.ends[last] < end:
+        last += 1
+    for cast in casts:
+        first, last = _one_cast(tokens, first, last, cast)
+    return tokens.starts[first], tokens.ends[last]
+
+
+def _one_cast(tokens: Tokens, first: int, last: int, cast: Node) -> tuple[int, int]:
+    type_name = cast.part("typeName", "TypeName")
+    if type_name is None:
+        raise Unclear
+    if cast.location < 0:  # type 'literal'
+        return tokens.at(type_name.location), last
+    mark = tokens.at(cast.location)
+    if tokens.get(mark) == b"::":
+        while last + 1 < mark:  # parentheses around the value
+            first, last = first - 1, last + 1
+            if tokens.get(first) != b"(" or tokens.get(last) != b")":
+                raise Unclear
+        if last + 1 != mark or tokens.at(type_name.location) != mark + 1:
+            raise Unclear
+        return first, type_end(tokens, mark + 1)
+    if tokens.get(mark) != b"cast" or tokens.get(mark + 1) != b"(" or mark >= first:
+        raise Unclear
+    close = tokens.closing(mark + 1)
+    if close <= last:
+        raise Unclear
+    return mark, close
+
+
+def type_end(tokens: Tokens, index: int) -> int:
+    """Index of the last token of the type name that starts at `index` (gram.y Typename)."""
+    word = tokens.get(index)
+    if not tokens.is_name(index) or word == b"setof":
+        raise Unclear
+    at = _words_end(tokens, index, word)
+    if tokens.get(at + 1) == b"(":
+        at = tokens.closing(at + 1)
+    if word in (b"time", b"timestamp") and tokens.get(at + 1) in (b"with", b"without"):
+        at += 3
+    if word == b"interval":
+        raise Unclear
+    if tokens.get(at + 1) == b"array":
+        at += 1
+    while tokens.get(at + 1) == b"[":
+        at = tokens.closing(at + 1)
+    return at
+
+
+def _words_end(tokens: Tokens, index: int, word: bytes) -> int:
+    """Index of the last word of the name: `character varying`, `pg_catalog.text`."""
+    at = index
+    if word in (b"character", b"char", b"nchar", b"national", b"bit", b"double"):
+        if word == b"national":
+            at += 1
+        if tokens.get(at + 1) in (b"varying", b"precision"):
+            at += 1
+        return at
+    while tokens.get(at + 1) == b".":
+        at += 2
+    if tokens.get(at + 1) == b"%":
+        raise Unclear
+    return at
+
+
+def name_end(tokens: Tokens, location: int) -> int:
+    """Index of the last token of the qualified name that starts at `location`."""
+    at = tokens.at(location)
+    while tokens.get(at + 1) == b".":
+        at += 2
+    return at

@@ -1,0 +1,244 @@
+"""Which relation a name means under a search_path, and whether a statement may touch it.
+
+Follows namespace.c: pg_temp and pg_catalog first, then the path. Where the path or what lies in it is not known for
+certain, a name that could mean something guarded is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, final
+
+from proxy.errors import Refusal
+from proxy.policy.rules import Rule
+from proxy.sql.catalog import Snapshot
+from proxy.sql.referee import Node, walk
+from proxy.sql.relations import Name, ProtectedColumn, Relation
+from proxy.sql.scopes import ColumnTerm, OutColumn, Range
+from proxy.sql.terms import PLAIN, Held
+
+NOTHING: Final[Mapping[str, ProtectedColumn]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A relation that may be touched. relation: None if the catalog does not have it (its columns are unknown)."""
+
+    schema: str
+    name: str
+    relation: Relation | None
+    protected: Mapping[str, ProtectedColumn]
+
+    @property
+    def label(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    def range(self, alias: str | None, renamed: list[str], qualified: bool) -> Range:
+        """As a FROM item. qualified: its columns may be named with its schema."""
+        if self.relation is None:
+            return Range(alias or self.name, (), True)
+        columns = [
+            OutColumn(renamed[i] if i < len(renamed) else column.name, self.term(column.name))
+            for i, column in enumerate(self.relation.columns)
+        ]
+        schema = self.schema if qualified else None
+        return Range(alias or self.name, tuple(columns), False, schema, True, self.label if self.protected else "")
+
+    def term(self, column: str) -> ColumnTerm:
+        held = self.protected.get(column)
+        return PLAIN if held is None else Held(held)
+
+    def has(self, column: str) -> bool:
+        return self.relation is None or any(c.name == column for c in self.relation.columns)
+
+
+@final
+class Tables:
+    """Looks names up in one snapshot under one search_path (None: unknown)."""
+
+    __slots__ = ("_guarded", "_names", "_path", "_schemas", "snapshot", "touched")
+
+    def __init__(self, snapshot: Snapshot, search_path: tuple[str, ...] | None) -> None:
+        protection = snapshot.protection
+        self.snapshot = snapshot
+        self._path = search_path
+        self._guarded: frozenset[Name] = frozenset().union(
+            protection.columns, protection.closed, protection.awaited, protection.dependents, protection.writes,
+            snapshot.overlaid,
+        )  # fmt: skip
+        self._names = frozenset([name for _, name in self._guarded])
+        self.touched: dict[str, None] = {}  # labels of protected tables met
+
+    # ---- is anything touched
+
+    def reached_by(self, root: Node) -> bool:
+        """Whether any name in the tree could be something guarded; names of CTEs are taken for tables."""
+        functions = {name for _, name in self.snapshot.protection.functions}
+        for node in walk(root):
+            fields = node.fields
+            if "relname" in fields:
+                if self.could_be(node):
+                    return True
+            elif "funcname" in fields:
+                names = node.strings("funcname")
+                if names and names[-1] in functions:
+                    return True
+        return False
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is guarded in this database at all."""
+        return bool(self._guarded)
+
+    def named_in(self, text: bytes) -> bool:
+        """Whether a text (a function's body, a query in a string) names something guarded."""
+        return self.snapshot.touches.names_in(text)
+
+    def could_be(self, node: Node) -> bool:
+        """Whether a RangeVar could mean something guarded."""
+        name, schema = node.text("relname"), node.text("schemaname")
+        if name not in self._names:
+            return False
+        return not schema or (schema, name) in self._guarded
+
+    # ---- lookups
+
+    def find(self, node: Node) -> Table:
+        """The relation that a RangeVar means, for reading. Raises Refusal."""
+        schema, name = node.text("schemaname"), node.text("relname")
+        if not schema:
+            schema = self._schema(name)
+        return self._allowed(schema, name)
+
+    def target(self, node: Node) -> Table:
+        """The same, for writing."""
+        table = self.find(node)
+        why = self.snapshot.protection.writes.get((table.schema, table.name))
+        if why is not None:
+            raise Refusal(
+                "depends-on-protected",
+                f"writing to {table.label} may write to a protected table: {why}",
+                "Drop the trigger, or protect the table it writes to in another way.",
+            )
+        return table
+
+    def protected(self, node: Node) -> Table | None:
+        """The protected (or closed, or awaited) table that a RangeVar of a utility statement means, else None."""
+        if not self.could_be(node):
+            return None
+        return self.find(node)
+
+    def named(self, node: Node) -> Name:
+        """Which table a definition names; closed and awaited ones too. Raises Refusal if that is not certain."""
+        schema, name = node.text("schemaname"), node.text("relname")
+        if schema or self._path is None or name not in self._names:
+            return (schema or self._schema(name), name)
+        guarded = {schema for schema, known in self._guarded if known == name}
+        for schema in self._path:
+            if (schema, name) in self.snapshot.relations or schema in guarded:
+                return (schema, name)
+        return ("", name)
+
+    def creation_schema(self, name: str) -> str:
+        """Where CREATE without a schema puts a relation. Raises Refusal if that is not certain."""
+        schemas = {schema for schema, known in self._guarded if known == name}
+        if self._path is None:
+            if schemas:
+                raise _ambiguous(name, "search_path is not known")
+            return ""
+        known = {schema for schema, _ in self.snapshot.relations} | {s for s, _ in self._guarded} | {"public"}
+        return next((schema for schema in self._path if schema in known), self._path[-1] if self._path else "")
+
+    def rules(self, name: Name) -> tuple[Rule, ...]:
+        """The policy's rules for a table, be it there or not."""
+        snapshot = self.snapshot
+        return tuple([r for r in snapshot.policy.rules_for(snapshot.database) if (r.schema, r.table) == name])
+
+    def has_name(self, name: str) -> bool:
+        return name in self._names
+
+    def guards_schema(self, *schemas: str) -> bool:
+        return any(schema in schemas for schema, _ in self._guarded)
+
+    def guards(self, name: Name) -> bool:
+        return name in self._guarded
+
+    @staticmethod
+    def term(held: ProtectedColumn | None) -> ColumnTerm:
+        return PLAIN if held is None else Held(held)
+
+    def _allowed(self, schema: str, name: str) -> Table:
+        key = (schema, name)
+        snapshot, protection = self.snapshot, self.snapshot.protection
+        label = f"{schema}.{name}"
+        if key in snapshot.overlaid:
+            raise Refusal(
+                "changed-in-transaction", f"table {label} is closed: {snapshot.overlaid[key]}", "COMMIT first."
+            )
+        if key in protection.closed:
+            raise Refusal(
+                "policy-drift",
+                f"table {label} is closed: its policy does not match the database ({protection.closed[key]})",
+                "Run `pgveil check`, then mend the policy or the table.",
+            )
+        if key in protection.awaited:
+            raise _unknown(label)
+        if key in protection.dependents:
+            raise Refusal(
+                "depends-on-protected",
+                f"{label} can't be read: {protection.dependents[key]}, which is protected",
+                "Read the protected table itself.",
+            )
+        columns = protection.columns.get(key, NOTHING)
+        if columns:
+            self.touched[label] = None
+        return Table(schema, name, snapshot.relations.get(key), columns)
+
+    def _schema(self, name: str) -> str:
+        """The schema in which an unqualified name is found; '' if in none that we know."""
+        snapshot = self.snapshot
+        found = snapshot.by_name.get(name, ())
+        if name not in self._names:
+            return self._visible(name, found)
+        if any(relation.temporary for relation in found):
+            raise _ambiguous(name, "a temporary table of that name exists")
+        if self._path is None:
+            return self._only(name, found)
+        if ("pg_catalog", name) in snapshot.relations:
+            return "pg_catalog"
+        for schema in self._path:
+            if (schema, name) in snapshot.relations or (schema, name) in snapshot.overlaid:
+                return schema
+            if (schema, name) in snapshot.protection.awaited:
+                raise _unknown(f"{schema}.{name}")
+        return ""
+
+    def _visible(self, name: str, found: tuple[Relation, ...]) -> str:
+        """Of a name that is nowhere guarded: only its columns matter."""
+        if self._path is None or any(relation.temporary for relation in found):
+            return found[0].schema if len(found) == 1 else ""
+        schemas = {relation.schema for relation in found}
+        return next((s for s in ("pg_catalog", *self._path) if s in schemas), "")
+
+    def _only(self, name: str, found: tuple[Relation, ...]) -> str:
+        """The search_path is not known."""
+        places = {(r.schema, name) for r in found} | {key for key in self._guarded if key[1] == name}
+        if len(places) != 1:
+            raise _ambiguous(name, "search_path is not known and several schemas have such a table")
+        return next(iter(places))[0]
+
+
+def _ambiguous(name: str, why: str) -> Refusal:
+    return Refusal(
+        "ambiguous-relation",
+        f'it is not certain which table "{name}" is: {why}',
+        f"Write the schema: schema.{name}.",
+    )
+
+
+def _unknown(label: str) -> Refusal:
+    return Refusal(
+        "unknown-relation",
+        f"table {label} is protected by the policy but is not in the catalog as last read",
+        "If it was just created by another way than pgveil, try again in a moment.",
+    )

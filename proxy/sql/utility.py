@@ -1,0 +1,188 @@
+"""Statements that are no query: what they change for later statements, and whether they reach a protected table.
+
+Not here: CREATE TABLE, ALTER TABLE and their like (`sql.ddl`).
+"""
+
+from typing import Final, final
+
+from proxy.errors import Refusal
+from proxy.sql.expressions import Expressions
+from proxy.sql.findings import Findings
+from proxy.sql.plan import SessionEffect
+from proxy.sql.referee import Node, Statement, walk
+from proxy.sql.tables import Tables
+
+# Settings whose value a session has to know; the plan holds it.
+FOLLOWED: Final = frozenset(("search_path", "pgveil.purpose"))
+# Settings that decide how the next text is read; their value comes by ParameterStatus or not at all.
+READING: Final = frozenset((
+    "client_encoding", "standard_conforming_strings", "datestyle", "intervalstyle", "timezone", "role",
+    "session_authorization", "backslash_quote",
+))  # fmt: skip
+# Pass whatever they name: they move no values and change no meaning that pgveil follows.
+HARMLESS: Final = frozenset((
+    "TruncateStmt", "VacuumStmt", "LockStmt", "GrantStmt", "CommentStmt", "AlterOwnerStmt", "ReindexStmt",
+    "ClusterStmt", "RefreshMatViewStmt", "CheckPointStmt", "ListenStmt", "UnlistenStmt", "NotifyStmt",
+    "VariableShowStmt", "ConstraintsSetStmt", "ClosePortalStmt", "GrantRoleStmt", "SecLabelStmt",
+    "AlterDefaultPrivilegesStmt", "DropOwnedStmt", "ReassignOwnedStmt", "LoadStmt", "DropStmt",
+))  # fmt: skip
+_DDL: Final = ("Create", "Alter", "Drop", "Rename", "View", "Rule", "Define", "Import", "CompositeType")
+_TRANSACTION: Final = {
+    "TRANS_STMT_BEGIN": "begin", "TRANS_STMT_START": "begin", "TRANS_STMT_COMMIT": "commit",
+    "TRANS_STMT_ROLLBACK": "rollback", "TRANS_STMT_ROLLBACK_TO": "rollback-to", "TRANS_STMT_SAVEPOINT": "savepoint",
+    "TRANS_STMT_PREPARE": "commit",
+}  # fmt: skip
+_HINT: Final = "Run the statement itself through pgveil."
+Effects = tuple[SessionEffect, ...]
+
+
+@final
+class Utility:
+    """See the module."""
+
+    __slots__ = ("_expressions", "_findings", "_tables")
+
+    def __init__(self, expressions: Expressions, tables: Tables, findings: Findings) -> None:
+        self._expressions = expressions
+        self._tables = tables
+        self._findings = findings
+
+    def effects(self, statement: Statement) -> Effects | None:
+        """Effects of a statement that may pass, or None: this is no utility statement of ours. Raises Refusal."""
+        node = statement.node
+        reader = {
+            "TransactionStmt": self._transaction, "VariableSetStmt": self._set, "DiscardStmt": self._discard,
+            "DeallocateStmt": self._deallocate, "PrepareStmt": self._prepare, "ExecuteStmt": self._execute,
+            "FetchStmt": self._fetch, "ExplainStmt": self._explain, "DeclareCursorStmt": self._declare,
+            "CopyStmt": self._copy,
+        }.get(node.kind)  # fmt: skip
+        if reader is not None:
+            return reader(node)
+        if node.kind in ("DoStmt", "CreateFunctionStmt"):
+            self._body(statement)
+        elif node.kind not in HARMLESS and (self._tables.reached_by(node) or self._renames(node)):
+            return None
+        return (SessionEffect("ddl"),) if node.kind.startswith(_DDL) else ()
+
+    def _renames(self, node: Node) -> bool:
+        """A table that takes a guarded name, or a schema that takes guarded tables along."""
+        if node.kind != "RenameStmt":
+            return False
+        if node.text("renameType") == "OBJECT_SCHEMA":
+            return self._tables.guards_schema(node.text("subname"), node.text("newname"))
+        return self._tables.has_name(node.text("newname"))
+
+    # ---- what changes the session
+
+    def _transaction(self, node: Node) -> Effects:
+        kind = _TRANSACTION.get(node.text("kind"))
+        return () if kind is None else (SessionEffect(kind, node.text("savepoint_name") or None),)
+
+    def _set(self, node: Node) -> Effects:
+        kind, name, local = node.text("kind"), node.text("name").lower(), node.flag("is_local")
+        if kind == "VAR_RESET_ALL":
+            return (SessionEffect("reset-all"),)
+        if kind == "VAR_SET_MULTI" or name not in FOLLOWED | READING:
+            return ()
+        if kind == "VAR_SET_CURRENT":
+            return (SessionEffect("unknown-setting"),)
+        value = None
+        if kind == "VAR_SET_VALUE" and name in FOLLOWED:
+            value = self._value(name, node.nodes("args"))
+        return (SessionEffect("set", name, value, local),)
+
+    def _value(self, name: str, args: list[Node]) -> str:
+        words = [self._word(arg) for arg in args]
+        if name != "search_path":
+            return ", ".join(words)
+        # guc_funcs.c flatten_set_variable_args: each argument is one name, whatever is in it
+        return ", ".join(['"' + word.replace('"', '""') + '"' for word in words])
+
+    def _word(self, arg: Node) -> str:
+        text = self._findings.string(arg)
+        if text is not None:
+            return text
+        self._findings.pin(arg)
+        for kind in ("sval", "ival", "fval"):
+            inner = arg.fields.get(kind)
+            if isinstance(inner, dict):
+                return str(inner.get(kind, 0))
+        return ""
+
+    def setting(self, name: str | None, value: str | None, local: bool) -> Effects:
+        """Of set_config(); name None: not known."""
+        if name is None:
+            return (SessionEffect("unknown-setting"),)
+        name = name.lower()
+        if name not in FOLLOWED:
+            return (SessionEffect("set", name, None, local),) if name in READING else ()
+        if value is None:
+            return (SessionEffect("unknown-setting"),)
+        return (SessionEffect("set", name, value, local),)
+
+    def _discard(self, node: Node) -> Effects:
+        target = node.text("target") or "DISCARD_ALL"
+        return {"DISCARD_ALL": (SessionEffect("discard-all"),), "DISCARD_TEMP": (SessionEffect("ddl"),)}.get(target, ())
+
+    def _deallocate(self, node: Node) -> Effects:
+        return (SessionEffect("deallocate", node.text("name") or None),)
+
+    # ---- what runs another statement
+
+    def _prepare(self, node: Node) -> Effects:
+        self._inner(node, "PREPARE", "Use the extended protocol, or run the statement itself.")
+        return (SessionEffect("prepare", node.text("name")),)
+
+    def _execute(self, node: Node) -> Effects:
+        return (SessionEffect("execute", node.text("name")),)
+
+    def _fetch(self, node: Node) -> Effects:
+        return (SessionEffect("fetch", node.text("portalname")),)
+
+    def _explain(self, node: Node) -> Effects:
+        """EXPLAIN ANALYZE runs its statement, EXPLAIN shows tokens: neither for a protected one."""
+        self._inner(node, "EXPLAIN", "EXPLAIN it on a connection that does not go through pgveil.")
+        executed = [n for n in walk(node) if n.kind == "ExecuteStmt"]
+        return tuple([SessionEffect("execute", n.text("name")) for n in executed])
+
+    def _declare(self, node: Node) -> Effects:
+        self._inner(node, "DECLARE CURSOR", "Use a portal of the extended protocol, or read the rows at once.")
+        return ()
+
+    def _inner(self, node: Node, construct: str, hint: str) -> None:
+        if self._tables.reached_by(node):
+            raise Refusal(
+                "unsupported-statement", f"{construct} of a statement on a protected table is not supported", hint
+            )
+
+    def _copy(self, node: Node) -> Effects:
+        if self._tables.reached_by(node):
+            raise Refusal(
+                "copy-protected",
+                "COPY of a protected table is not supported",
+                "Use INSERT with several rows, or SELECT.",
+            )
+        return ()
+
+    def _body(self, statement: Statement) -> None:
+        """DO and CREATE FUNCTION: their text is read only for names; what builds statements itself is refused."""
+        what = "DO" if statement.node.kind == "DoStmt" else "CREATE FUNCTION"
+        if self._tables.reached_by(statement.node):
+            raise Refusal("unsupported-statement", f"{what} that names a protected table is not supported", _HINT)
+        for text in self._findings.strings_within(statement.start, statement.end):
+            if self._tables.named_in(text):
+                raise Refusal("unsupported-statement", f"{what} that names a protected table is not supported", _HINT)
+            if what == "DO" and self._tables.any and b"execute" in text.lower():
+                raise Refusal(
+                    "unsupported-statement", "DO with EXECUTE builds statements that can't be read here", _HINT
+                )
+        if what == "DO" and self._tables.any and _language(statement.node) not in ("plpgsql", "sql"):
+            raise Refusal("unsupported-statement", "DO in this language can't be read here", _HINT)
+
+
+def _language(node: Node) -> str:
+    for option in node.nodes("args"):
+        if option.text("defname") == "language":
+            value = option.node("arg")
+            return "" if value is None else value.text("sval").lower()
+    return "plpgsql"
