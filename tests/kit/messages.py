@@ -326,8 +326,9 @@ def take_untyped(body: bytes) -> Message:
         return Message("SSLRequest" if code == SSL else "GSSENCRequest")
     if code == CANCEL:
         return Message("CancelRequest", (reader.num(4), reader.rest()))
-    pairs = read_sasl(reader)[0]
-    assert isinstance(pairs, tuple)
+    pairs: list[Arg] = []
+    while reader.data[reader.at]:
+        pairs += [reader.cstr(), reader.cstr()]
     return Message("Startup", (Word(f"{code >> 16}.{code & 0xFFFF}"), *pairs))
 
 

@@ -176,24 +176,25 @@ def start(table: Table, transcript: Transcript) -> None:
 def passthrough(
     transcript: Transcript, version: str, how: Cutting, answerer: Answerer, dice: random.Random | None = None
 ) -> None:
-    """Each side gets the other's bytes; replies come once all that they answer to has reached the server."""
+    """Each side gets the other's bytes. Replies come one by one: a message may wait for the reply to an earlier one."""
     table = Table(Session(), answerer, how, dice or random.Random(0))
     start(table, transcript)
     names = Bindings()
     for sent, replies in groups(transcript.of(version)):
-        to_server = _bytes(sent, names, back=False)
+        to_server = b"".join(_all(sent, names, back=False))
         table.feed("client", to_server)
+        to_client = _all(replies, names, back=True)
+        for reply in to_client:
+            table.feed("server", reply)
         _same(transcript, sent, to_server, table.ends["server"])
-        to_client = _bytes(replies, names, back=True)
-        table.feed("server", to_client)
-        _same(transcript, replies, to_client, table.ends["client"])
+        _same(transcript, replies, b"".join(to_client), table.ends["client"])
         if replies and replies[-1].message.name == "EOF":
             table.end("server")
     assert not table.asks, f"asked: {table.asks}"
 
 
-def _bytes(steps: list[Step], names: Bindings, back: bool) -> bytes:
-    return b"".join(_one(step.message, names, back) for step in steps if step.message.name not in ("EOF", "Nothing"))
+def _all(steps: list[Step], names: Bindings, back: bool) -> list[bytes]:
+    return [_one(step.message, names, back) for step in steps if step.message.name not in ("EOF", "Nothing")]
 
 
 def _one(message: Message, names: Bindings, back: bool) -> bytes:

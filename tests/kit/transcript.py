@@ -36,7 +36,8 @@ class Step:
     version: str = ""
 
     def __str__(self) -> str:
-        return f"{self.side}{'@' + self.version if self.version else ''} {self.message}"
+        mark = f"@{self.version}" if self.version else ""
+        return str(self.message) if self.side == "answer" else f"{self.side}{mark} {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,9 @@ def test_bytes_of_the_manual(line: str, data: bytes) -> None:
     assert build(parse(line), back=False) == data
 
 
-@pytest.mark.parametrize("line", ["SSLRequest", "GSSENCRequest", "CancelRequest 1 x'02030405'", 'Startup 3.0 "a" "b"'])
+@pytest.mark.parametrize(
+    "line", ["SSLRequest", "GSSENCRequest", "CancelRequest 1 x'02030405'", 'Startup 3.0 "a" "" "c" "d"']
+)
 def test_untyped_there_and_back(line: str) -> None:
     assert take_untyped(build(parse(line), back=False)[4:]) == parse(line)
 
