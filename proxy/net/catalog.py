@@ -37,6 +37,7 @@ FROM pg_catalog.pg_rewrite r
 JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
 WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> r.ev_class
 """
+TRIGGERS: Final = "SELECT tgrelid, tgfoid FROM pg_catalog.pg_trigger WHERE NOT tgisinternal"
 PARENTS: Final = "SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits"
 # Functions whose body is text or parsed SQL; C and internal ones can't name a table of the application's.
 FUNCTIONS: Final = """
@@ -109,10 +110,13 @@ async def _read(connection: "asyncpg.Connection[Any]", path: str) -> Catalog:
     parents: dict[int, list[int]] = defaultdict(list)
     for i in await connection.fetch(PARENTS):
         parents[i["inhrelid"]].append(i["inhparent"])
+    triggers: dict[int, list[int]] = defaultdict(list)
+    for t in await connection.fetch(TRIGGERS):
+        triggers[t["tgrelid"]].append(t["tgfoid"])
     relations = [
         Relation(
             c["oid"], c["nspname"], c["relname"], c["relkind"], tuple(columns[c["oid"]]), tuple(reads[c["oid"]]),
-            tuple(parents[c["oid"]]), c["relpersistence"] == "t",
+            tuple(parents[c["oid"]]), c["relpersistence"] == "t", tuple(triggers[c["oid"]]),
         )  # fmt: skip
         for c in await connection.fetch(RELATIONS)
     ]

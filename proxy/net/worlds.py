@@ -13,8 +13,7 @@ from proxy.net.catalog import CatalogReader
 from proxy.observe import count, log
 from proxy.policy.rules import Policy
 from proxy.session.world import World
-from proxy.sql.catalog import Catalog
-from proxy.sql.protection import snapshot
+from proxy.sql.catalog import Catalog, snapshot
 
 
 @final
