@@ -10,6 +10,7 @@ key serves one purpose and one class; known answers are pinned in tests/unit/vau
 """
 
 import hmac
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
@@ -27,13 +28,16 @@ _HEADER: Final = 2 + NONCE_BYTES
 _TAG_BYTES: Final = 16
 
 
+_ENTRY: Final = b"\0\0\0\x0cpgveil entry"
+
+
 class Unsealed(Exception):
     """An envelope did not open: damaged, another's, or under another key. Says why, without content."""
 
 
 def join(*parts: bytes) -> bytes:
     """Parts behind their lengths (4 bytes, big-endian), so that different lists give different bytes."""
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
 
 
 def derive(key: bytes, purpose: str, class_name: str = "") -> bytes:
@@ -60,7 +64,12 @@ def same(one: bytes, other: bytes) -> bool:
 
 def entry_context(token: bytes, class_name: str, key_id: str, version: int) -> bytes:
     """What an entry's ciphertext is bound to: a row copied to another token, class, key or version won't open."""
-    return join(b"pgveil entry", token, class_name.encode(), key_id.encode(), version.to_bytes(8, "big"))
+    return _ENTRY + len(token).to_bytes(4, "big") + token + _entry_place(class_name, key_id, version)
+
+
+@lru_cache(1024)  # the same few for every entry: joining them anew was a quarter of an entry's cost
+def _entry_place(class_name: str, key_id: str, version: int) -> bytes:
+    return join(class_name.encode(), key_id.encode(), version.to_bytes(8, "big"))
 
 
 def wrap_context(key_id: str, kind: str, kek_id: str) -> bytes:

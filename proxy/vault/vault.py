@@ -142,21 +142,22 @@ class Vault:
             stored.update((binary, found.get(binary)) for binary in missing)
         revealed: dict[bytes, Revelation] = {}
         for number, (binary, token) in enumerate(ours.items(), 1):
-            revealed[token] = self._open(token, stored[binary])
+            revealed[token] = self._open(token, binary, stored[binary])
             if number % _TURN == 0:
                 await asyncio.sleep(0)
         return revealed
 
     def reveal_cached(self, tokens: Iterable[bytes]) -> dict[bytes, Revelation] | None:
         """As `reveal`, from memory only; None if the store has to be asked for any of them, or they are many."""
-        found: list[tuple[bytes, StoredEntry]] = []
+        found: list[tuple[bytes, bytes, StoredEntry]] = []
         for token in tokens:
             if self.is_ours(token):
-                entry = self._cache.get(token_text.to_binary(token))
+                binary = token_text.to_binary(token)
+                entry = self._cache.get(binary)
                 if entry is None or len(found) == _TURN:
                     return None
-                found.append((token, entry))
-        return {token: self._open(token, entry) for token, entry in found}
+                found.append((token, binary, entry))
+        return {token: self._open(token, binary, entry) for token, binary, entry in found}
 
     def tokenise_cached(self, items: Sequence[tuple[str, bytes]]) -> list[bytes] | None:
         """As `tokenise`, if all values are known to be stored; None if any has to be written, or they are many."""
@@ -228,12 +229,13 @@ class Vault:
         self._cache.add(entry for entry in found.values() if entry.sealed is not None)
         return found
 
-    def _open(self, token: bytes, entry: StoredEntry | None) -> Revelation:
+    def _open(self, token: bytes, binary: bytes, entry: StoredEntry | None) -> Revelation:
+        """Bound to the token that was asked for, not to the one that the row claims."""
         if entry is None:
             return ABSENT
         if entry.sealed is None:
             return Erased(entry.class_name)
-        context = crypto.entry_context(token_text.to_binary(token), entry.class_name, entry.key_id, entry.version)
+        context = crypto.entry_context(binary, entry.class_name, entry.key_id, entry.version)
         try:
             return Entry(
                 entry.class_name, self._keyring.box(entry.class_name, entry.key_id).open(entry.sealed, context)

@@ -260,7 +260,7 @@ async def test_a_vault_that_vanished_is_not_made_anew(path: Path) -> None:
 
 
 @asynchronous
-async def test_g100_no_file_of_the_vault_holds_a_value_or_an_unkeyed_digest_of_one(path: Path) -> None:
+async def test_peer_100_no_file_of_the_vault_holds_a_value_or_an_unkeyed_digest_of_one(path: Path) -> None:
     values = [b"canary.ann@example.com", b"+48123456789", b"Canary Street 17", b"canary" * 2000]
     vault = await _vault(path)
     items = [(class_name, value) for class_name in CLASSES for value in values]
