@@ -19,6 +19,8 @@ SELECT c.oid, c.conrelid, c.conname, c.contype::pg_catalog.text AS kind, c.confr
        ARRAY(SELECT o.oprname::pg_catalog.text
              FROM pg_catalog.unnest(c.conexclop) WITH ORDINALITY AS e (oid, n)
              JOIN pg_catalog.pg_operator o ON o.oid = e.oid ORDER BY e.n) AS operators,
+       ARRAY(SELECT pg_catalog.pg_get_indexdef(c.conindid, n, true)
+             FROM pg_catalog.generate_series(1, pg_catalog.cardinality(c.conexclop)) AS k (n) ORDER BY n) AS keys,
        coalesce(pg_catalog.pg_get_expr(c.conbin, c.conrelid), '') AS expression
 FROM pg_catalog.pg_constraint c
 WHERE (c.conrelid = ANY ($1::pg_catalog.oid[]) OR c.confrelid = ANY ($1::pg_catalog.oid[]))
@@ -73,6 +75,9 @@ JOIN pg_catalog.pg_namespace n ON n.nspname = t.schemaname
 JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename
 WHERE c.oid = ANY ($1::pg_catalog.oid[]) ORDER BY t.pubname
 """
+PUBLISHED: Final = """
+ARRAY(SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = ANY (t.attnames))
+"""
 PARTITIONING: Final = """
 SELECT p.partrelid, p.partstrat::pg_catalog.text AS strategy, p.partattrs::pg_catalog.int2[] AS columns,
        coalesce(pg_catalog.pg_get_expr(p.partexprs, p.partrelid), '') AS expressions
@@ -80,7 +85,8 @@ FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = ANY ($1::pg_catalog.o
 """
 # Names of types that OIDs of a database's own stand for: extensions' (citext) and domains, with what they are over.
 TYPES: Final = """
-SELECT t.oid, t.typname, CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) ELSE '' END AS base
+SELECT t.oid, t.typname,
+       CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) ELSE '' END AS base
 FROM pg_catalog.pg_type t
 WHERE t.oid IN (SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ($1::pg_catalog.oid[]))
 """
@@ -100,7 +106,7 @@ WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND NOT a.attisdr
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """kind: 'c' check, 'f' foreign key, 'x' exclusion. table, ref_table: OIDs; columns: attribute numbers (0 in an
-    exclusion: an expression). operators: of an exclusion, by column."""
+    exclusion: an expression). operators, keys: of an exclusion, by column; keys: column names and expressions."""
 
     oid: int
     table: int
@@ -110,6 +116,7 @@ class Constraint:
     ref_table: int = 0
     ref_columns: tuple[int, ...] = ()
     operators: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
     expression: str = ""
 
 
@@ -175,13 +182,14 @@ async def read_facts(connection: "asyncpg.Connection[Any]", tables: Sequence[int
         return list(await connection.fetch(query, list(tables)))
 
     statistics = STATISTICS.format(
-        expressions="pg_catalog.pg_get_statisticsobjdef_expressions(s.oid)" if version >= PG14 else "NULL::pg_catalog.text[]"
+        expressions="pg_catalog.pg_get_statisticsobjdef_expressions(s.oid)"
+        if version >= PG14
+        else "NULL::pg_catalog.text[]"
     )
     publications = PUBLICATIONS.format(
-        columns="""ARRAY(SELECT a.attnum FROM pg_catalog.pg_attribute a
-            WHERE a.attrelid = c.oid AND a.attname = ANY (t.attnames))""" if version >= PG15 else "'{}'::pg_catalog.int2[]",
+        columns=PUBLISHED if version >= PG15 else "'{}'::pg_catalog.int2[]",
         filter="coalesce(t.rowfilter, '')" if version >= PG15 else "''",
-    )  # fmt: skip
+    )
     return Facts(
         constraints=tuple([_constraint(c) for c in await rows(CONSTRAINTS)]),
         indexes=tuple([_index(i) for i in await rows(INDEXES)]),
@@ -204,7 +212,7 @@ def _filled(*texts: str) -> tuple[str, ...]:
 def _constraint(c: Any) -> Constraint:
     return Constraint(
         c["oid"], c["conrelid"], c["conname"], c["kind"], tuple(c["columns"]), c["confrelid"],
-        tuple(c["ref_columns"]), tuple(c["operators"]), c["expression"],
+        tuple(c["ref_columns"]), tuple(c["operators"]), tuple(c["keys"]), c["expression"],
     )  # fmt: skip
 
 

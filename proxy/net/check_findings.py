@@ -53,7 +53,7 @@ CODES: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that check found. line: 1-based, 0 for none. message: what is the matter; todo: what to do, one line."""
+    """What is wrong or worth knowing. line: 1-based, 0 for none. todo: what to do about `message`, one line."""
 
     severity: Severity
     code: str

@@ -102,7 +102,8 @@ def _foreign_key(key: Constraint, targets: Targets) -> Iterator[Finding]:
         target = own or other
         if target is None:
             continue
-        what = f"foreign key {quote(key.name)} joins {_label(key.table, here, targets)} and {_label(key.ref_table, there, targets)}"
+        labels = f"{_label(key.table, here, targets)} and {_label(key.ref_table, there, targets)}"
+        what = f"foreign key {quote(key.name)} joins {labels}"
         if own is None or other is None:
             message = f"{what}, of which only {target.label} is protected: their values never match"
             yield target.finding("fault", "foreign-key", message, "protect both with one class, or none")
@@ -126,19 +127,21 @@ def _label(table: int, attnum: int, targets: Targets) -> str:
 
 
 def _exclusion(constraint: Constraint, targets: Targets) -> Iterator[Finding]:
-    for place, (attnum, operator) in enumerate(zip(constraint.columns, constraint.operators, strict=False)):
+    what = f"exclusion constraint {quote(constraint.name)}"
+    for attnum, operator, key in zip(constraint.columns, constraint.operators, constraint.keys, strict=True):
         target = targets.at(constraint.table, attnum)
-        what = f"exclusion constraint {quote(constraint.name)}"
         if target is not None and not target.value_class.deterministic:
             message = f"{what} compares {target.label}, whose class has random tokens: no two are equal"
             yield target.finding("fault", "random-unique", message, "use deterministic tokens for the class")
         elif target is not None and operator != "=":
-            message = f"{what} compares tokens of {target.label} with {operator} (element {place + 1})"
+            message = f"{what} compares tokens of {target.label} with {operator}"
             yield target.finding("fault", "exclusion", message, "drop it; only `=` on tokens is that of their values")
-    if 0 in constraint.columns and constraint.table in targets.by_table:
-        target = targets.first(constraint.table)
-        message = f"exclusion constraint {quote(constraint.name)} on {target.table} computes an expression"
-        yield target.finding("warning", "exclusion", message, "see that it reads no protected column")
+        for reader, use in read_by(key, constraint.table, targets) if attnum == 0 else ():
+            if use == "value":
+                message = f"{what} computes on tokens of {reader.label}"
+                yield reader.finding(
+                    "fault", "exclusion", message, "drop it; only `=` on tokens is that of their values"
+                )
 
 
 # ---- indexes and what is like them ---------------------------------------------------------------------------------

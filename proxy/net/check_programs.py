@@ -19,6 +19,7 @@ from proxy.sql.relations import Function, Name
 
 # A trigger that hands on the whole row hands on its protected columns too.
 WHOLE_ROW: Final = re.compile(r"\b(?:new|old)\s*(?:\)|,|;|\.\s*\*|::)", re.IGNORECASE)
+_RETURN: Final = re.compile(r"\breturn\s+(?:new|old)\s*;", re.IGNORECASE)  # every trigger function's end
 TEXT_SEARCH: Final = ("tsvector_update_trigger", "tsvector_update_trigger_column")
 _WHEN: Final = re.compile(r"\sWHEN\s\((.*)\)\s+EXECUTE\s", re.DOTALL)
 
@@ -49,7 +50,9 @@ def _trigger(trigger: Trigger, targets: Targets) -> Iterator[Finding]:
     assigned = [target for name, target in named.items() if assigns(trigger.source, name)]
     for target in assigned:
         message = f"{what} writes {target.label}: the database stores what it computes, without a token"
-        yield target.finding("fault", "trigger", message, "drop it; let the application compute the value, or canonicalize")
+        yield target.finding(
+            "fault", "trigger", message, "drop it; let the application compute the value, or canonicalize"
+        )
     if trigger.function in TEXT_SEARCH:
         for target in [named[name] for name in trigger.arguments if name in named]:
             message = f"{what} makes a full-text vector of tokens of {target.label}"
@@ -58,8 +61,10 @@ def _trigger(trigger: Trigger, targets: Targets) -> Iterator[Finding]:
     for target in _seen(trigger, named):
         if target not in assigned:
             message = f"{what} names {target.label} and sees tokens there"
-            yield target.finding("warning", "trigger", message, "see that it only stores or compares tokens for equality")
-    if WHOLE_ROW.search(trigger.source):
+            yield target.finding(
+                "warning", "trigger", message, "see that it only stores or compares tokens for equality"
+            )
+    if WHOLE_ROW.search(_RETURN.sub("", trigger.source)):
         target = targets.first(trigger.table)
         message = f"{what} hands on whole rows of {target.table}, with tokens in them"
         yield target.finding("warning", "trigger", message, "what it stores elsewhere is not revealed there")
@@ -83,7 +88,9 @@ def _rule(rule: Attached, targets: Targets) -> Iterator[Finding]:
     if rule.table in targets.by_table:
         target = targets.first(rule.table)
         message = f"rewrite rule {quote(rule.name)} changes statements on {target.table} after pgveil has read them"
-        yield target.finding("warning", "rule", message, "see that it writes no value into a protected column; better a trigger")
+        yield target.finding(
+            "warning", "rule", message, "see that it writes no value into a protected column; better a trigger"
+        )
 
 
 def _policy(policy: Attached, targets: Targets) -> Iterator[Finding]:
@@ -109,7 +116,9 @@ def _publication(publication: Attached, targets: Targets) -> Iterator[Finding]:
     if carried:
         names = ", ".join(sorted(target.column.name for target in carried))
         message = f"publication {quote(publication.name)} carries {carried[0].table} with tokens in: {names}"
-        yield carried[0].finding("warning", "publication", message, "subscribers need pgveil too, or a column list without them")
+        yield carried[0].finding(
+            "warning", "publication", message, "subscribers need pgveil too, or a column list without them"
+        )
     for expression in publication.expressions:
         for target, use in read_by(expression, publication.table, targets):
             if use == "value":
@@ -130,12 +139,16 @@ def _slots(slots: tuple[str, ...], targets: Targets) -> Iterator[Finding]:
 
 def _dependents(targets: Targets, protection: Protection) -> Iterator[Finding]:
     """Views, functions and triggers of other tables, at the first rule of a table that they reach."""
-    tables = {(t.relation.schema, t.relation.name): t for t in targets.all()}
+    tables: dict[Name, Target] = {}
+    for target in targets.all():
+        tables.setdefault((target.relation.schema, target.relation.name), target)
     if not tables:
         return
     for name, why in sorted(protection.dependents.items()):
         message = f"{_dotted(name)} is refused through pgveil: {why}"
-        yield _place(why, tables).finding("warning", "view", message, "query the table itself; views come with a later version")
+        yield _place(why, tables).finding(
+            "warning", "view", message, "query the table itself; views come with a later version"
+        )
     sources: dict[Name, list[Function]] = {}
     for function in targets.catalog.functions:
         sources.setdefault((function.schema, function.name), []).append(function)
