@@ -37,7 +37,9 @@ async def open_vault(settings: Settings, policy: Policy, store: Store, tasks: Ta
     """Raises KeyFault, StoreFault, Damaged, Unavailable."""
     sources = Sources(tasks.spawn, os.urandom, lambda: time.time_ns() // 1000, time.monotonic_ns)
     limits = Limits(
-        read_tokens=settings.limits.vault_batch, timeout=settings.timeouts.vault, cache_bytes=settings.limits.vault_cache
+        read_tokens=settings.limits.vault_batch,
+        timeout=settings.timeouts.vault,
+        cache_bytes=settings.limits.vault_cache,
     )
     provider = load_provider(str(settings.keys), os.environ, os.urandom)
     return await Vault.open(store, provider, modes(policy), sources, limits)

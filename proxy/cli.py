@@ -45,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pgveil", description="Keeps personal data out of the application's database.")
+    parser = argparse.ArgumentParser(
+        prog="pgveil", description="Keeps personal data out of the application's database."
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add(commands, "run", "serve clients until a signal stops it", run)
     _add(commands, "check", "check configuration and policy against the live catalog", check)
@@ -62,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(commands: Any, name: str, text: str, call: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    command.add_argument("-c", dest="config", metavar="FILE", help=f"configuration (default $PGVEIL_CONFIG or {DEFAULT_CONFIG})")
+    command.add_argument(
+        "-c", dest="config", metavar="FILE", help=f"configuration (default $PGVEIL_CONFIG or {DEFAULT_CONFIG})"
+    )
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(command=call)
     return command
@@ -104,9 +108,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check(arguments: argparse.Namespace) -> int:
     from proxy.net.check import check as check_all
+    from proxy.net.check import exit_code
 
     settings = _settings(arguments)
-    findings = _run(check_all(settings))
+    findings = _run(check_all(settings, open_store))
     faults = [each for each in findings if each.severity == "fault"]
     if arguments.json:
         print(json.dumps({"ok": not faults, "findings": [each.as_json() for each in findings]}, indent=2))
@@ -114,7 +119,7 @@ def check(arguments: argparse.Namespace) -> int:
         for each in findings:
             print(each)
         print("sound" if not faults else f"{len(faults)} fault{'s' if len(faults) != 1 else ''}")
-    return NO if faults else DONE
+    return exit_code(findings)
 
 
 def demonstrate(arguments: argparse.Namespace) -> int:

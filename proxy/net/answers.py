@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from time import perf_counter
 from typing import Final, Literal, final
 
-from proxy.errors import Refusal, Unavailable
+from proxy.errors import Refusal
 from proxy.net.worlds import Worlds
 from proxy.observe import count, log, note, took
 from proxy.policy.rules import Level, ValueClass
@@ -90,7 +90,9 @@ class Answers:
         if isinstance(request, LoadCatalog):
             return await self._load(request), ()
         if isinstance(request, Audit):
-            await self.record([_event(request.context, request.action, request.outcome, c) for c in request.classes or ("",)])
+            await self.record(
+                [_event(request.context, request.action, request.outcome, c) for c in request.classes or ("",)]
+            )
             return None, ()
         return self._find(request)
 

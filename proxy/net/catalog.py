@@ -22,7 +22,8 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND n.nspname !~ '^pg_toa
 COLUMNS: Final = """
 SELECT a.attrelid, a.attname, a.attnum, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name,
        a.atttypmod, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS default,
-       a.attgenerated <> '' AS generated, a.attidentity <> '' AS identity, coalesce(l.collisdeterministic, true) AS plain
+       a.attgenerated <> '' AS generated, a.attidentity <> '' AS identity,
+       coalesce(l.collisdeterministic, true) AS plain
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -59,6 +60,7 @@ ORDER BY here
 """
 # Read before search_path is emptied: what our account starts with is the database's or server's default.
 DEFAULT_PATH: Final = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'"
+
 
 @final
 class CatalogReader:
@@ -100,9 +102,17 @@ async def _read(connection: "asyncpg.Connection[Any]", path: str) -> Catalog:
     for a in await connection.fetch(COLUMNS):
         columns[a["attrelid"]].append(
             Column(
-                a["attname"], a["attnum"], a["atttypid"], a["type_name"], a["atttypmod"], a["attnotnull"], a["default"],
-                a["generated"], a["identity"], a["plain"],
-            )  # fmt: skip
+                a["attname"],
+                a["attnum"],
+                a["atttypid"],
+                a["type_name"],
+                a["atttypmod"],
+                a["attnotnull"],
+                a["default"],
+                a["generated"],
+                a["identity"],
+                a["plain"],
+            )
         )
     reads: dict[int, list[int]] = defaultdict(list)
     for r in await connection.fetch(DEPENDS):
@@ -115,9 +125,16 @@ async def _read(connection: "asyncpg.Connection[Any]", path: str) -> Catalog:
         triggers[t["tgrelid"]].append(t["tgfoid"])
     relations = [
         Relation(
-            c["oid"], c["nspname"], c["relname"], c["relkind"], tuple(columns[c["oid"]]), tuple(reads[c["oid"]]),
-            tuple(parents[c["oid"]]), c["relpersistence"] == "t", tuple(triggers[c["oid"]]),
-        )  # fmt: skip
+            c["oid"],
+            c["nspname"],
+            c["relname"],
+            c["relkind"],
+            tuple(columns[c["oid"]]),
+            tuple(reads[c["oid"]]),
+            tuple(parents[c["oid"]]),
+            c["relpersistence"] == "t",
+            tuple(triggers[c["oid"]]),
+        )
         for c in await connection.fetch(RELATIONS)
     ]
     functions = [

@@ -14,6 +14,7 @@ from proxy.errors import Bug, Refusal, Side, Unavailable
 from proxy.net.answers import PENDING, Answers, Event
 from proxy.net.tasks import Tasks
 from proxy.net.upstream import Upstream
+from proxy.observe import count
 from proxy.session.effects import (
     Ask,
     CancelUpstream,
@@ -110,6 +111,7 @@ class Link:
         self._client_closing = False
         self._performing = False
         self._ended = False
+        self._sent = {"to_server": 0, "to_client": 0}  # bytes, since they were last counted
 
     def other(self, side: Side) -> Half:
         return self.server if side == "client" else self.client
@@ -142,13 +144,23 @@ class Link:
         try:
             step(data)
             self.perform()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the one place: this link ends, the others go on
             self._answers.broken(error)
             self.abort()
 
     def tick(self, now: float) -> None:
         self.session.tick(now)
         self.perform()
+        self.count()
+
+    def count(self) -> None:
+        """Bring statements and bytes into the metrics: once a tick, not once a message."""
+        for (kind, outcome), number in self.session.state.take_counts().items():
+            count("statements", number, kind=kind, outcome=outcome)
+        for direction, number in self._sent.items():
+            if number:
+                count("bytes", number, direction=direction)
+                self._sent[direction] = 0
 
     def abort(self) -> None:
         """End the link at once."""
@@ -164,6 +176,7 @@ class Link:
     def _finish(self) -> None:
         if not self._ended:
             self._ended = True
+            self.count()
             self.server.close()
             self._over(self)
 
@@ -206,12 +219,14 @@ class Link:
             raise Bug(f"unknown effect {type(effect).__name__}")
 
     def _to_client(self, data: bytes) -> None:
+        self._sent["to_client"] += len(data)
         if self._holds:
             self._held.append(data)
         else:
             self.client.write(data)
 
     def _to_server(self, data: bytes) -> None:
+        self._sent["to_server"] += len(data)
         if self.server.transport is not None:
             self.server.write(data)
             return
@@ -258,14 +273,14 @@ class Link:
             result, events = await self._answers.later(request)
         except Unavailable as gone:
             result = failure(gone)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the one place: this link ends, the others go on
             self._answers.broken(error)
             self.abort()
             return
         try:
             self._answer(ticket, result, events)
             self.perform()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the one place: this link ends, the others go on
             self._answers.broken(error)
             self.abort()
 

@@ -15,7 +15,7 @@ Sources = tuple[tuple[str, str], ...]
 
 @final
 class PolicyFiles:
-    """The policy of a running process. faults: of the files as they are now; empty while the policy in use is theirs."""
+    """The policy of a running process. faults: of the files as they are now; none while the policy in use is theirs."""
 
     def __init__(self, settings: Settings, sources: Sources, policy: Policy, changed: Callable[[Policy], None]) -> None:
         self._settings: Final = settings
@@ -61,5 +61,3 @@ def read_policy(settings: Settings) -> tuple[Sources, Policy]:
     """The policy files and what they say. Raises Faults."""
     sources = policy_sources(settings)
     return sources, load(sources)
-
-

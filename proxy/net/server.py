@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, cast, final
 
 from proxy.config import Settings
-from proxy.endpoints import Unix
+from proxy.endpoints import Endpoint, Unix
 from proxy.errors import Refusal, Unavailable
 from proxy.net.answers import Answers
 from proxy.net.catalog import CatalogReader
@@ -102,8 +102,7 @@ class Server:
                 for link in list(self._links):
                     link.abort()
         for endpoint in self._settings.listen:
-            if isinstance(endpoint, Unix) and os.path.exists(endpoint.path):
-                os.unlink(endpoint.path)
+            _remove_socket(endpoint)
 
     async def _ticking(self) -> None:
         loop = asyncio.get_running_loop()
@@ -115,7 +114,16 @@ class Server:
                 link.tick(now)
                 if stopping:
                     link.drain()
+            self._count_plans()
             await self._look_at_vault()
+
+    def _count_plans(self) -> None:
+        """Plan caches of the worlds in use; what a replaced world counted since the last tick is lost."""
+        for world in self.worlds.all:
+            hits, misses = world.plans.take_counts()
+            count("plan_cache_hits", hits)
+            count("plan_cache_misses", misses)
+        set_gauge("plan_cache_size", sum(len(world.plans) for world in self.worlds.all))
 
     async def _look_at_vault(self) -> None:
         try:
@@ -179,7 +187,12 @@ class Server:
     def readiness(self) -> tuple[bool, Mapping[str, object]]:
         worlds = self.worlds.all
         drift = [f"{d.file}:{d.line}: {d.what}" for world in worlds for d in world.snapshot.drift]
-        details = {"links": len(self._links), "draining": self._stopping.is_set(), "vault": self._vault_answers, "drift": drift}
+        details = {
+            "links": len(self._links),
+            "draining": self._stopping.is_set(),
+            "vault": self._vault_answers,
+            "drift": drift,
+        }
         return not self._stopping.is_set() and self._vault_answers, details
 
 
@@ -200,6 +213,11 @@ class _Arrival(asyncio.Protocol):
             return
         arrived.set_protocol(half)
         half.connection_made(arrived)
+
+
+def _remove_socket(endpoint: Endpoint) -> None:
+    if isinstance(endpoint, Unix) and os.path.exists(endpoint.path):
+        os.unlink(endpoint.path)
 
 
 def _free(path: str) -> str:

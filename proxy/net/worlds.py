@@ -49,7 +49,7 @@ class Worlds:
             await asyncio.wait([self._reading[database]])
         task = self._reading.get(database)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._read(database), name=f"catalog {database}")  # noqa: TID251
+            task = asyncio.get_running_loop().create_task(self._read(database), name=f"catalog {database}")
             self._reading[database] = task
             task.add_done_callback(lambda _: self._reading.pop(database, None))
         return await asyncio.shield(task)
@@ -67,7 +67,15 @@ class Worlds:
         self._worlds[database] = world
         count("catalog_refreshes", outcome="loaded")
         for drift in world.snapshot.drift:
-            log("drift", "warning", database=database, column=drift.column, file=drift.file, line=drift.line, fault=drift.what)
+            log(
+                "drift",
+                "warning",
+                database=database,
+                column=drift.column,
+                file=drift.file,
+                line=drift.line,
+                fault=drift.what,
+            )
         self._changed(world)
         return world
 

@@ -58,7 +58,9 @@ def array_text(tokens: Tokens) -> bytes:
 
 def rendered(plan: Plan, text: bytes, shape: Shape, tokens: Sequence[Tokens]) -> Rendered:
     """The statement with its values replaced (UTF-8)."""
-    replacements = [literal(t, p.array) if p.literal is not None else b"" for p, t in zip(plan.inputs, tokens, strict=True)]
+    replacements = [
+        literal(t, p.array) if p.literal is not None else b"" for p, t in zip(plan.inputs, tokens, strict=True)
+    ]
     return render(plan, text, shape, replacements)
 
 

@@ -51,9 +51,7 @@ def describe_rows(frame: bytes, outputs: tuple[Output | None, ...] | None, bound
 def _described(field: messages.Field, output: Output, bound: Bound) -> messages.Field:
     column = output.column
     shown = shown_type(column, bound.access.level(column.class_name))
-    return messages.Field(
-        field.name, field.table_oid, field.attnum, shown.oid, shown.size, shown.typmod, field.format
-    )
+    return messages.Field(field.name, field.table_oid, field.attnum, shown.oid, shown.size, shown.typmod, field.format)
 
 
 def _drift(what: str) -> Refusal:

@@ -103,9 +103,7 @@ def replacements(
     return shown
 
 
-def _show(
-    columns: Columns, at: int, field: bytes, answer: Revealed, state: State, reading: Reading
-) -> bytes | None:
+def _show(columns: Columns, at: int, field: bytes, answer: Revealed, state: State, reading: Reading) -> bytes | None:
     column, fmt, level = columns.columns[at], columns.formats[at], columns.levels[at]
     token = token_of(column, fmt, field)
     if token is not None and level == "token":
@@ -159,6 +157,6 @@ def _token(column: ProtectedColumn, level: Level, value: bytes, fmt: int) -> byt
 def _other_class(column: ProtectedColumn) -> Refusal:
     return Refusal(
         "may-not-see",
-        f"column {column.label} holds a token of another class, which this principal may not see as {column.facade.name}",
+        f"column {column.label} holds a token of another class, which can't be shown as {column.facade.name}",
         column=column.label,
     )

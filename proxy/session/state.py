@@ -37,9 +37,9 @@ class State:
     """See the module. `client`, `tls_subject`: of the client's connection, '' if there is none."""
 
     __slots__ = (
-        "_next_ticket", "access", "barriers", "batch", "client", "effects", "jobs", "ledger", "limits",
-        "overlay", "params", "phase", "plain_statements", "portals", "principal", "serial", "settings", "statements",
-        "tls_subject", "to_client", "to_server", "undone", "world",
+        "_next_ticket", "access", "barriers", "batch", "client", "effects", "jobs", "ledger", "limits", "overlay",
+        "params", "phase", "plain_statements", "portals", "principal", "serial", "settings", "statements",
+        "statements_done", "tls_subject", "to_client", "to_server", "undone", "world",
     )  # fmt: skip
 
     def __init__(self, client: str, tls_subject: str, limits: Limits) -> None:
@@ -64,7 +64,8 @@ class State:
         self.batch = 0  # Query, Sync and FunctionCall processed so far
         self.serial = 0  # portals bound so far
         self.undone = False  # the transaction that ends next is rolled back, as far as is known
-        self.plain_statements = 0  # forwarded without a plan, since the last take
+        self.plain_statements = 0  # forwarded without a plan, since they were last taken
+        self.statements_done: dict[tuple[str, str], int] = {}  # (kind, outcome) -> how many, likewise
         self._next_ticket = 0
 
     # ---- effects
@@ -91,6 +92,19 @@ class State:
         if self.to_client:
             self.effects.append(ToClient(b"".join(self.to_client)))
             self.to_client.clear()
+
+    def count(self, kind: str, outcome: str) -> None:
+        """One more statement that a plan was made for."""
+        key = (kind, outcome)
+        self.statements_done[key] = self.statements_done.get(key, 0) + 1
+
+    def take_counts(self) -> dict[tuple[str, str], int]:
+        """Statements since the last call: (kind, 'passed' | 'protected' | 'refused' | 'failed') -> how many."""
+        done, self.statements_done = self.statements_done, {}
+        if self.plain_statements:
+            done[("other", "passed")] = self.plain_statements
+            self.plain_statements = 0
+        return done
 
     def note(self, kind: str, facts: Mapping[str, str | int | float]) -> None:
         self.effects.append(Note(kind, facts))

@@ -8,10 +8,9 @@ from collections import deque
 from typing import Final, final
 
 from proxy.errors import Bug, ProtocolFault, Refusal
-from proxy.session import ledger
+from proxy.session import ledger, reports
 from proxy.session.effects import Failure, Pause, Resume, Revealed
 from proxy.session.ledger import Owed
-from proxy.session import reports
 from proxy.session.reveal import Columns, question, replacements
 from proxy.session.state import CLOSED, State, error_response
 from proxy.session.statements import Bound
@@ -338,6 +337,8 @@ class ServerLane:
         if refusal is not None:
             self._refused(refusal, fields, failed)
             return
+        if head is not None and head.bound is not None:
+            state.count(head.bound.context.statement, "failed")
         self._report(messages.ERROR_RESPONSE, fields, buf[body - 5 : end], head)
 
     def _refused(self, refusal: Refusal, fields: reports.Fields, failed: bool) -> None:

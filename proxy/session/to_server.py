@@ -205,6 +205,7 @@ class ClientLane:
         owed = self._ending(ledger.QUERY, None)
         owed.bound = self._planner.bound(plan, fingerprint(planned.shape.key), ())
         self._barring(owed)
+        self.state.count(owed.bound.context.statement, "protected" if plan.touches else "passed")
         if not plan.edits:
             self._send(frame, owed)
             return
@@ -362,6 +363,7 @@ class ClientLane:
         wanted = [self._parameter(parts, statement, index) for index in range(len(plan.inputs))]
         audited = self._searched(statement)
         state.portals[parts.portal] = bound
+        state.count(bound.context.statement, "protected" if plan.touches else "passed")
         owed = Owed(ledger.BIND, bound, statement)
         if plan.params is None and not audited:
             self._send(frame, owed)
@@ -456,6 +458,7 @@ class ClientLane:
         """A refusal is counted, logged and recorded."""
         state = self.state
         context = owed.bound.context if owed.bound is not None else state.context("", "")
+        state.count(context.statement or "other", "refused")
         state.note("refusal", {"code": refusal.code, "sqlstate": refusal.sqlstate, "column": refusal.column})
         state.ask(Audit("refuse", (), context, refusal.code), IGNORE)
 

@@ -111,5 +111,3 @@ def items(place: Input, values: tuple[bytes | None, ...], access: Access) -> tup
     name = place.column.class_name
     through = place.column.write_tokens or access.writes_tokens(name)
     return tuple([Item(name, value, through) for value in values if value is not None])
-
-

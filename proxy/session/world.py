@@ -21,7 +21,10 @@ MAX_PINNED: Final = 64
 
 @final
 class PlanCache:
-    """shape -> plan, at most `limit` shapes, the oldest leave; a shape with pinned literals has a plan for each combination of their values."""
+    """shape -> plan, at most `limit` shapes, the oldest leave.
+
+    A shape with pinned literals has a plan for each combination of their values.
+    """
 
     __slots__ = ("_limit", "_plans", "hits", "misses")
 
@@ -33,6 +36,12 @@ class PlanCache:
 
     def __len__(self) -> int:
         return len(self._plans)
+
+    def take_counts(self) -> tuple[int, int]:
+        """Hits and misses since the last call."""
+        counts = self.hits, self.misses
+        self.hits = self.misses = 0
+        return counts
 
     def get(self, key: Key, text: bytes, shape: Shape) -> Plan | None:
         found = self._plans.get(key)
