@@ -193,9 +193,11 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
 
 
 def _take_lock(path: Path) -> int:
-    """The writer's lock, held as long as the file is open, gone with the process however it ends. Makes the vault
-    file, as SQLite would give it the mode of the umask; before SQLite opens it, because closing any descriptor of a file
-    drops all POSIX locks that the process has on it (sqlite.org/howtocorrupt.html, 2.2)."""
+    """The writer's lock, held as long as the file is open, gone with the process however it ends.
+
+    Makes the vault file too, as SQLite would give it the mode of the umask; before SQLite opens it, because closing any
+    descriptor of a file drops all POSIX locks of the process on it (sqlite.org/howtocorrupt.html, 2.2).
+    """
     try:
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
