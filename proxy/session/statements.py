@@ -18,11 +18,13 @@ class Prepared:
 
     text: UTF-8, as the client wrote it (as it came if plain). plan: made against the snapshot `version` and
     `search_path`. oids: parameter types as the client declared them. batch: State.batch when its Parse was processed.
-    confirmed: ParseComplete came. plain: nothing of it is ours.
+    confirmed: ParseComplete came. plain: nothing of it is ours. shadows: if its Parse fails, the name stands for a
+    statement that is not plain.
     """
 
     __slots__ = (
-        "batch", "confirmed", "name", "oids", "plain", "plan", "rendered", "search_path", "shape", "text", "version",
+        "batch", "confirmed", "name", "oids", "plain", "plan", "rendered", "search_path", "shadows", "shape",
+        "text", "version",
     )  # fmt: skip
 
     def __init__(self, name: bytes, text: bytes, plan: Plan, oids: tuple[int, ...], batch: int) -> None:
@@ -33,6 +35,7 @@ class Prepared:
         self.oids = oids
         self.batch = batch
         self.confirmed = False
+        self.shadows = False
         self.version = 0
         self.search_path: tuple[str, ...] | None = None
         self.shape: Shape | None = None

@@ -281,6 +281,7 @@ class ClientLane:
             raise ProtocolFault("client", f"more than {len(statements)} prepared statements")
         owed = Owed(ledger.PARSE, statement=statement)
         owed.name, owed.previous = statement.name, statements.get(statement.name)
+        statement.shadows = owed.previous is not None and not owed.previous.plain
         statements[statement.name] = statement
         return owed
 
@@ -305,7 +306,8 @@ class ClientLane:
     def _known(self, statement: Prepared, place: Place) -> bool:
         """Whether it is certain what the statement is, and that its plan is of today; else the message is held."""
         state = self.state
-        if not statement.confirmed and statement.batch != state.batch and statement.name:
+        earlier = not statement.confirmed and statement.batch != state.batch and statement.name != b""
+        if earlier and (statement.shadows or not statement.plain):
             self._held = place  # whether the name stands for it depends on a reply still owed
             return False
         version = 0 if state.snapshot is None else state.snapshot.version
