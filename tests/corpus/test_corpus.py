@@ -28,7 +28,9 @@ def meaning(case: Case, plan: Plan) -> dict[str, list[str]]:
 
 @every_case
 def test_case(case: Case) -> None:
-    assert not unmet(case, plan_of(case)), unmet(case, plan_of(case))
+    difference = unmet(case, plan_of(case))
+    if difference:
+        pytest.fail(difference, pytrace=False)
 
 
 @every_case
