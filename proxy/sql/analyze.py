@@ -53,24 +53,31 @@ def analyse(
 
     search_path: schemas in order, pg_catalog and pg_temp left out unless set; None: not known.
     """
+    findings: list[Findings] = []
     try:
-        return _analyse(text, standard_conforming_strings, search_path, snapshot)
+        return _analyse(text, standard_conforming_strings, search_path, snapshot, findings)
     except Refusal as refusal:
-        return Plan(refusal=refusal)
+        found = refusal
     except RecursionError:
-        return Plan(refusal=_DEEP)
+        found = _DEEP
     except Unclear:
-        return Plan(refusal=Refusal("unsupported-statement", "the statement's text can't be followed"))
+        found = Refusal("unsupported-statement", "the statement's text can't be followed")
     except Exception as fault:  # noqa: BLE001 - an error in here must never mean "forward"
         what = f"the statement can't be read ({type(fault).__name__})"
-        return Plan(refusal=Refusal("unsupported-statement", what, "Please report it."))
+        found = Refusal("unsupported-statement", what, "Please report it.")
+    # a refusal may hang on a literal's value too (ORDER BY 2): it holds for texts with the same one
+    return Plan(refusal=found, pinned=tuple(sorted({i for f in findings for i in f.pinned})))
 
 
-def _analyse(text: bytes, conforming: bool, path: tuple[str, ...] | None, snapshot: Snapshot) -> Plan:
+def _analyse(
+    text: bytes, conforming: bool, path: tuple[str, ...] | None, snapshot: Snapshot, out: list[Findings]
+) -> Plan:
+    """out: gets the findings as soon as there are any, for a refusal."""
     cut = shape(text, conforming)
     if cut.fault:
         raise Refusal("syntax", cut.fault)
     findings = Findings(text, cut, analysis_text(text, cut), conforming)
+    out.append(findings)
     try:
         statements = parse(findings.analysis.text)
     except Refusal as refusal:

@@ -12,7 +12,7 @@ from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
 from proxy.sql.scopes import Outputs, Range, Scope
 from proxy.sql.shape import position_at
-from proxy.sql.spans import Unclear, name_end
+from proxy.sql.spans import Unclear, name_end, quoted_name
 from proxy.sql.tables import Table, Tables
 from proxy.sql.terms import PLAIN, Held, Null, Row, Term, held_in, refuse
 
@@ -138,7 +138,7 @@ class Writes:
             raise Refusal(
                 "unsupported-statement", "INSERT without a column list", "Write the columns: INSERT INTO … (a, b) …"
             ) from None
-        quoted = ", ".join(['"' + name.replace('"', '""') + '"' for name in columns])
+        quoted = ", ".join([quoted_name(name) for name in columns])
         self._findings.edits.append(Edit(at, at, text=f" ({quoted})".encode()))
 
     def _known(self, table: Table, column: Node) -> None:

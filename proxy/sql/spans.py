@@ -159,3 +159,24 @@ def name_end(tokens: Tokens, location: int) -> int:
     while tokens.get(at + 1) == b".":
         at += 2
     return at
+
+
+# Keywords that are no column name without quotes (kwlist.h of PostgreSQL 15 to 18: RESERVED and TYPE_FUNC_NAME).
+_WORDS: Final = """
+all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation
+column concurrently constraint create cross current_catalog current_date current_role current_schema current_time
+current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign freeze
+from full grant group having ilike in initially inner intersect into is isnull join lateral leading left like limit
+localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing primary references
+returning right select session_user similar some symmetric system_user table tablesample then to trailing true
+union unique user using variadic verbose when where window with
+"""
+_KEYWORDS: Final = frozenset(_WORDS.split())
+_BARE: Final = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+def quoted_name(name: str) -> str:
+    """An identifier as it has to be written (quote_identifier)."""
+    if _BARE.fullmatch(name) and name not in _KEYWORDS:
+        return name
+    return '"' + name.replace('"', '""') + '"'

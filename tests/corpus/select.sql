@@ -90,7 +90,7 @@ SELECT 1 FROM customers c JOIN leads l ON l.name = c.email;
 
 -- case: join with an unprotected column
 SELECT 1 FROM customers c JOIN customers_archive a ON a.email = c.email;
--- refused: unsupported-expression
+-- refused: class-mismatch
 
 -- case: GROUP BY, count, DISTINCT
 SELECT email, count(*), count(DISTINCT full_name) FROM customers GROUP BY email HAVING count(*) > 1;
