@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.sql.plan import Edit, Plan, Rendered, client_offset, render
+from proxy.sql.plan import FORWARD, Edit, Plan, Rendered, SessionEffect, StatementPlan, client_offset, render
 from proxy.sql.shape import Position, shape
 
 TOKEN = b"'01890a5d-ac96-8b00-8000-000000000000'"
@@ -78,3 +78,9 @@ def test_error_positions_map_back() -> None:
 
 def test_repr_has_no_text() -> None:
     assert "a@x" not in repr(sent(b"select 'a@x'"))
+
+
+def test_what_is_idle_and_what_touches() -> None:
+    reading = Plan(statements=(StatementPlan("select", tables=("public.customers",)),))
+    setting = Plan(statements=(StatementPlan("set", effects=(SessionEffect("set", "search_path"),)),))
+    assert [(p.idle, p.touches) for p in (FORWARD, reading, setting)] == [(True, False), (False, True), (False, False)]
