@@ -65,6 +65,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         self._tasks.spawn(self._ticking(), "tick")
+        self._tasks.spawn(self._looking_at_vault(), "vault")
         self._tasks.spawn(self._refreshing(), "refresh")
         self._ready_line("ready: listening on " + ", ".join(str(each) for each in self._settings.listen))
         await self._stopping.wait()
@@ -115,7 +116,6 @@ class Server:
                 if stopping:
                     link.drain()
             self._count_plans()
-            await self._look_at_vault()
 
     def _count_plans(self) -> None:
         """Plan caches of the worlds in use; what a replaced world counted since the last tick is lost."""
@@ -125,12 +125,15 @@ class Server:
             count("plan_cache_misses", misses)
         set_gauge("plan_cache_size", sum(len(world.plans) for world in self.worlds.all))
 
-    async def _look_at_vault(self) -> None:
-        try:
-            await self._vault.ping()
-            self._vault_answers = True
-        except Unavailable:
-            self._vault_answers = False
+    async def _looking_at_vault(self) -> None:
+        """For /readyz; apart from the ticks, since a stalled disk makes it wait."""
+        while True:
+            try:
+                await self._vault.ping()
+                self._vault_answers = True
+            except Unavailable:
+                self._vault_answers = False
+            await asyncio.sleep(TICK)
 
     async def _refreshing(self) -> None:
         while True:
