@@ -1,0 +1,36 @@
+"""`make bench`: everything, in one run, as ratios. `--quick` for a look (a minute); the default takes some ten.
+
+Absolute numbers are this machine's of this minute; compare within one run only.
+"""
+
+import sys
+
+from benchmarks import pgbench, protected
+from tests.kit.pgveil import Pgveil
+from tests.kit.servers import create, find
+
+
+def main() -> int:
+    quick = "--quick" in sys.argv[1:]
+    install = find("15") or find("18")
+    if install is None:
+        print("no PostgreSQL found: sh tests/kit/install-system.sh")
+        return 1
+    server = create(install)
+    server.start(max_connections="200")
+    try:
+        with (
+            pgbench.pgbouncer(server) as pooler,
+            Pgveil.before(server, "postgres", {"bench": protected.POLICY}) as pgveil,
+        ):
+            ports = {"direct": server.port, "pgbouncer": pooler, "pgveil": pgveil.port}
+            found = {name: port for name, port in ports.items() if port is not None}
+            pgbench.compare(server, found, 1 if quick else 3, 1 if quick else 5)
+            protected.compare(server.dsn(), pgveil.dsn("postgres"), 1 if quick else 3, 1.0 if quick else 3.0)
+    finally:
+        server.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

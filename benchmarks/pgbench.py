@@ -1,0 +1,94 @@
+"""Transactions a second through pgbench: direct, PgBouncer (Debian's, session mode), pgveil; side by side, in turns.
+
+pgveil runs with a policy that protects a table which pgbench does not use, so what is measured is the frame scan.
+"""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from tests.kit import process
+from tests.kit.servers import Server, free_port
+
+POOLER = """[databases]
+* = host=127.0.0.1 port={server}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+auth_type = any
+pool_mode = session
+max_client_conn = 200
+default_pool_size = 100
+ignore_startup_parameters = extra_float_digits
+unix_socket_dir =
+"""
+
+
+@contextmanager
+def pgbouncer(server: Server) -> Iterator[int | None]:
+    """Its port, or None where it is not installed."""
+    binary = Path("/usr/sbin/pgbouncer")
+    if not binary.exists():
+        yield None
+        return
+    user = process.unprivileged()
+    with tempfile.TemporaryDirectory() as base:
+        Path(base).chmod(0o755)
+        port = free_port()
+        config = Path(base) / "pgbouncer.ini"
+        config.write_text(
+            POOLER.format(server=server.port, port=port).replace("* = host", "postgres = user=postgres host")
+        )
+        running = process.launch([str(binary), str(config)], Path(base) / "log", user=user)
+        try:
+            process.wait_for("PgBouncer to listen", lambda: "process up" in (Path(base) / "log").read_text(), 10)
+            yield port
+        finally:
+            process.reap(running, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    mode: str
+    clients: int
+
+
+LOADS = tuple(Load(mode, clients) for mode in ("simple", "extended", "prepared") for clients in (1, 8, 32))
+
+
+def once(tool: str, port: int, load: Load, seconds: int) -> float:
+    argv = [tool, "-n", "-S", "-M", load.mode, "-c", str(load.clients), "-j", "1", "-T", str(seconds)]
+    argv += ["-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "postgres"]
+    out = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + 60, check=True).stdout
+    found = re.search(r"^tps = ([0-9.]+)", out, re.MULTILINE)
+    assert found is not None, out
+    return float(found[1])
+
+
+def compare(server: Server, ports: dict[str, int], rounds: int, seconds: int) -> None:
+    """Prints medians and ratios; the ways take turns within each round, so that a noisy minute hits all of them."""
+    tool = str(server.bindir / "pgbench")
+    subprocess.run(
+        [tool, "-i", "-q", "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "postgres"],
+        capture_output=True,
+        check=True,
+    )
+    names = list(ports)
+    print("pgbench -S, transactions/s, median of", rounds, "rounds of", seconds, "s")
+    print(
+        f"{'mode':10}{'clients':>8}" + "".join(f"{name:>12}" for name in names) + "   pgveil/direct  pgveil/pgbouncer"
+    )
+    for load in LOADS:
+        seen: dict[str, list[float]] = {name: [] for name in names}
+        for _ in range(rounds):
+            for name in names:
+                seen[name].append(once(tool, ports[name], load, seconds))
+        rates = {name: median(values) for name, values in seen.items()}
+        row = "".join(f"{rates[name]:12,.0f}" for name in names)
+        pooler = f"{rates['pgveil'] / rates['pgbouncer']:18.2f}" if "pgbouncer" in rates else f"{'not installed':>18}"
+        print(f"{load.mode:10}{load.clients:8}{row}{rates['pgveil'] / rates['direct']:16.2f}{pooler}", flush=True)
