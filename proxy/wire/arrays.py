@@ -80,8 +80,6 @@ def _element(text: bytes, at: int) -> tuple[bytes | None, int]:
         raise _malformed()
     trimmed = _BARE_END.fullmatch(bare[1])
     word = bare[1] if trimmed is None else trimmed[1]
-    if not word:
-        raise _malformed()
     return None if word.upper() == b"NULL" else _ESCAPE.sub(rb"\1", word), bare.end()
 
 

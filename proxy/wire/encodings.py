@@ -3,7 +3,7 @@
 Not here: which encoding a link has (`session.settings`). Every pair below was compared with convert_from() and
 convert_to() of PostgreSQL 15 and 18, all byte sequences and all of the BMP (tests/integration/
 test_types_against_server.py does it again). EUC_JP, EUC_JIS_2004 and EUC_KR differ from Python's codecs
-(full-width tilde and wave dash, composed Hangul), EUC_TW and MULE_INTERNAL have none: they are unsupported, not approximated.
+(full-width tilde and wave dash, composed Hangul), EUC_TW and MULE_INTERNAL have none: unsupported, not approximated.
 """
 
 from typing import Final
