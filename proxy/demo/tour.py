@@ -137,11 +137,12 @@ class Tour:
             await administrator.close()
         size, found = search(self._embedded.directory, (*VALUES, CONTROL))
         hidden = len(found - {CONTROL})
+        note = "found" if CONTROL in found else "not found"
         self._screen.title("Nothing of it is in the database's files")
         self._screen.say(
-            f"{size / 1e6:.0f} MB of tables, write-ahead log and log of statements, searched for {len(VALUES)} values of "
-            "Ada's and Finn's:",
-            f"{hidden or 'none'} found. Her note, which is not protected: {'found' if CONTROL in found else 'not found'}.",
+            f"{size / 1e6:.0f} MB of tables, write-ahead log and log of statements, searched for {len(VALUES)} values "
+            "of Ada's",
+            f"and Finn's: {hidden or 'none'} found. Her note, which is not protected: {note}.",
         )
 
     def audit(self) -> None:
