@@ -159,7 +159,9 @@ class Findings:
         self.literals[index] = "input"
         negative = self._number(node, index, column, use, casts, array)
         start = node.location
-        span = cast_span(self.tokens, self.analysis.starts[index], self.analysis.ends[index], value.casts)
+        span = (self.analysis.starts[index], self.analysis.ends[index])
+        if casts:  # most have none, and cutting the text into tokens costs
+            span = cast_span(self.tokens, span[0], span[1], value.casts)
         first, last = position_at(self.analysis, min(start, span[0])), self._after(index, span[1])
         self.edits.append(Edit(first, last, input=len(self.inputs)))
         self.inputs.append(Input(column, use, literal=index, casts=casts, array=array, negative=negative))

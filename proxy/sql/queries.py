@@ -18,6 +18,12 @@ from proxy.sql.tables import Tables
 from proxy.sql.terms import NULL, PLAIN, Held, Null, Term, refuse
 
 OPAQUE: Final = Outputs((), True)
+# Set-returning functions of pg_catalog with one column, called as their alias or themselves. unnest() of an array of
+# rows has more, so it is not among them.
+_SCALAR_FUNCTIONS: Final = frozenset((
+    "generate_series", "generate_subscripts", "regexp_split_to_table", "string_to_table", "json_object_keys",
+    "jsonb_object_keys",
+))  # fmt: skip
 _SET_OPERATIONS: Final = {"SETOP_UNION": "UNION", "SETOP_INTERSECT": "INTERSECT", "SETOP_EXCEPT": "EXCEPT"}
 
 
@@ -151,6 +157,9 @@ class Queries:
         cte.base = _renamed(left, renamed)
         outputs = self._combined(query, left, inner)
         self.finish_with(inner)
+        for before, after in zip(left.columns, outputs.columns, strict=False):
+            if isinstance(after.term, Held) and not isinstance(before.term, Held):
+                raise refuse(after.term.column, "a recursive query whose first arm has NULL for it")
         return _renamed(outputs, renamed)
 
     # ---- set operations and VALUES
@@ -366,6 +375,12 @@ class Queries:
         for name, value in node.fields.items():
             if name != "alias":
                 self._expressions.parts(value, lateral, "a function in FROM")
+        single = _scalar_function(node)
+        if single is not None:
+            columns = renamed or [alias or single]
+            if node.flag("ordinality") and len(columns) < 2:
+                columns.append("ordinality")
+            return Range(alias or single, tuple([OutColumn(column, PLAIN) for column in columns]))
         return Range(alias, tuple([OutColumn(column, PLAIN) for column in renamed]), True)
 
     # ---- joins
@@ -422,6 +437,18 @@ class Queries:
         if isinstance(a, Held) and isinstance(b, Held):
             return Held(predicates.merge(a.column, b.column, "JOIN USING"))
         return a if isinstance(a, Held) else b
+
+
+def _scalar_function(node: Node) -> str | None:
+    """The name of the function in FROM if it is one that returns one column of a simple type."""
+    functions = node.nodes("functions")
+    if node.kind != "RangeFunction" or len(functions) != 1 or node.flag("is_rowsfrom") or node.nodes("coldeflist"):
+        return None
+    items = functions[0].nodes("items")
+    name = items[0].strings("funcname") if len(items) == 1 and items[0].kind == "FuncCall" else []
+    if not name or name[-1] not in _SCALAR_FUNCTIONS or name[:-1] not in ([], ["pg_catalog"]):
+        return None
+    return name[-1]
 
 
 def stored_elsewhere(term: Held) -> Refusal:

@@ -146,6 +146,8 @@ class Tables:
             if schemas:
                 raise _ambiguous(name, "search_path is not known")
             return ""
+        if self._path[:1] == ("pg_temp",):
+            return "pg_temp"
         known = {schema for schema, _ in self.snapshot.relations} | {s for s, _ in self._guarded} | {"public"}
         return next((schema for schema in self._path if schema in known), self._path[-1] if self._path else "")
 
