@@ -17,6 +17,7 @@ from collections import deque
 from typing import Final, final
 
 from proxy.errors import Refusal
+from proxy.session.names import Change
 from proxy.session.statements import Bound, Prepared
 
 QUERY: Final = 1
@@ -28,6 +29,7 @@ EXECUTE: Final = 6
 CLOSE: Final = 7
 SYNC: Final = 8
 FUNCTION: Final = 9
+ENDING: Final = frozenset((QUERY, EXECUTE, SYNC, FUNCTION))
 COPY_END: Final = 10  # CopyDone or CopyFail: no reply of its own, ends the stretch in which Sync is ignored
 
 
@@ -36,12 +38,12 @@ class Owed:
     """One reply that the server owes.
 
     kind: of the message sent. bound: what to reveal (Query, Execute, Describe), None if nothing protected is in it.
-    statement: the one parsed, described or closed. previous/name: what the name stood for before (Parse, Close), to
-    be put back if the server skips the message. refusal: the message was made to fail; its error is replaced. mark:
-    portals bound up to this serial die if the transaction ends here. barrier: counted in State.barriers.
+    statement: the one parsed or described. change: of what a name stands for, to be undone if the server skips the
+    message. refusal: the message was made to fail; its error is replaced. mark: portals bound up to this serial die if
+    the transaction ends here. barrier: counted in State.barriers.
     """
 
-    __slots__ = ("barrier", "bound", "kind", "mark", "name", "previous", "refusal", "statement")
+    __slots__ = ("barrier", "bound", "change", "kind", "mark", "refusal", "statement")
 
     def __init__(
         self,
@@ -54,8 +56,7 @@ class Owed:
         self.bound = bound
         self.statement = statement
         self.refusal = refusal
-        self.name: bytes | None = None
-        self.previous: Prepared | None = None
+        self.change: Change[Prepared] | Change[Bound] | None = None
         self.mark = 0
         self.barrier = False
 
@@ -97,20 +98,18 @@ class Ledger:
             if kind != SYNC:
                 return False
             self.skipping = False
-        if self.copying and not self._push_while_copying(kind):
-            return kind == SYNC  # sent, read and ignored by the server
+        if self.copying and kind in (SYNC, COPY_END):
+            self.copying = kind == SYNC  # a Sync is read and ignored by the server
+            return True
         if kind in (QUERY, SYNC, FUNCTION):
             self.sent += 1
         self._queue.append(owed)
         return True
 
-    def _push_while_copying(self, kind: int) -> bool:
-        """COPY FROM STDIN is under way: Sync is not answered; CopyDone/CopyFail end the stretch."""
-        if kind == SYNC:
-            return False
-        if kind == COPY_END:
-            self.copying = False
-        return True
+    def may_end(self) -> bool:
+        """Whether a reply that is owed may end the transaction: of a Query, an Execute, a Sync, or of an earlier batch.
+        An error in what else is owed makes the server skip what is sent now as well."""
+        return any(owed.kind in ENDING for owed in self._queue)
 
     def head(self) -> Owed | None:
         """The entry that the server answers now; COPY_END markers have no answer and are stepped over."""
@@ -157,7 +156,9 @@ class Ledger:
         return skipped
 
     def copy_in(self) -> None:
-        """CopyInResponse came: Syncs already sent are being ignored up to the CopyDone/CopyFail."""
+        """CopyInResponse came: Syncs already sent are being ignored up to the CopyDone/CopyFail (this COPY's own: a
+        Query may hold several)."""
+        self.head()  # steps over CopyDone of a COPY that failed before
         queue = self._queue
         kept: deque[Owed] = deque()
         if queue:
@@ -167,10 +168,10 @@ class Ledger:
             if entry.kind == SYNC:
                 self.sent -= 1
                 continue
-            kept.append(entry)
             if entry.kind == COPY_END:
                 kept.extend(queue)
                 self._queue = kept
                 return
+            kept.append(entry)
         self._queue = kept
         self.copying = True

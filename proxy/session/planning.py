@@ -4,7 +4,7 @@ One text is planned at a time: `plan` gives the plan, or asks for it and gives N
 and comes again with the same text when `waiting` has gone.
 """
 
-from typing import final
+from typing import Final, final
 
 from proxy.errors import Refusal
 from proxy.session.effects import Analyse, Failure
@@ -13,9 +13,17 @@ from proxy.session.slots import Wanted
 from proxy.session.state import State
 from proxy.session.statements import Bound
 from proxy.session.values import items, read, sent_type
+from proxy.session.world import Key, World
+from proxy.sql.catalog import Snapshot
 from proxy.sql.plan import Input, Plan
 from proxy.sql.shape import Shape, literal_value, shape
 from proxy.wire.types import TypeSpec
+
+UNREPORTED: Final = Refusal(
+    "changed-in-transaction",
+    "a setting that decides how statements and values are read has changed since the server was last ready",
+    "Send Sync behind the statement that sets it.",
+)
 
 
 @final
@@ -34,13 +42,17 @@ class Planned:
 class Planner:
     """See the module."""
 
-    __slots__ = ("_answer", "_cut", "_state", "_ticket")
+    __slots__ = ("_answer", "_cut", "_key", "_snapshot", "_state", "_ticket", "_world")
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._ticket = 0
         self._answer: Plan | None = None
+        # what the plan that is being made is for
         self._cut: tuple[bytes, Shape] | None = None
+        self._key: Key | None = None
+        self._snapshot: Snapshot | None = None
+        self._world: World | None = None
 
     @property
     def waiting(self) -> bool:
@@ -52,54 +64,72 @@ class Planner:
         """The plan that the held message waited for is here; `plan` will give it."""
         return self._answer is not None
 
-    def plain(self, raw: bytes) -> bool:
-        """The touch test: true if the text can't touch anything protected and changes nothing that we follow."""
+    def plain(self, text: bytes, utf8: bool = False) -> bool:
+        """The touch test: true if the text can't touch anything protected and changes nothing that we follow.
+
+        utf8: the text is UTF-8, whatever the client's encoding.
+        """
         if self._answer is not None:
             return False
         snapshot = self._state.snapshot
         if snapshot is None:
             return True
-        if self._state.settings.codec != "" and not raw.isascii():
+        if not utf8 and self._state.settings.codec != "" and not text.isascii():
             return False
-        return not snapshot.touches(raw)
+        return not snapshot.touches(text)
 
-    def plan(self, raw: bytes) -> Planned | None:
-        """The plan of a text, or None if it is being made. Raises Refusal: encoding, size."""
+    def plan(self, raw: bytes, utf8: bool = False) -> Planned | None:
+        """The plan of a text, or None if it is being made. Raises Refusal: encoding, size, settings not known yet."""
         if self._answer is not None and self._cut is not None:
             plan, (text, cut) = self._answer, self._cut
             self._answer = self._cut = None
             return Planned(text, cut, plan)
+        self.be_certain()
         state = self._state
-        text = self._utf8(raw)
+        text = raw if utf8 else self._utf8(raw)
         if len(text) > state.limits.statement:
             raise Refusal(
                 "statement-too-large",
                 f"a statement of {len(text)} bytes names something protected",
                 f"Send at most {state.limits.statement} bytes a statement; use parameters for large values.",
             )
-        conforming, path = state.settings.conforming, state.settings.path()
+        conforming = state.settings.conforming
         cut = shape(text, conforming)
+        key = (cut.key, conforming, state.settings.path())
         if state.overlay is None and state.world is not None and not cut.fault:
-            plan_ = state.world.plans.get((cut.key, conforming, path), text, cut)
-            if plan_ is not None:
-                return Planned(text, cut, plan_)
-        self._cut = (text, cut)
-        self._ticket = state.ask(Analyse(text, conforming, path, state.snapshot), self)
+            known = state.world.plans.get(key, text, cut)
+            if known is not None:
+                return Planned(text, cut, known)
+        self._cut, self._key = (text, cut), key
+        self._world, self._snapshot = state.world, state.snapshot
+        self._ticket = state.ask(Analyse(text, conforming, key[2], state.snapshot), self)
         return None
 
+    def be_certain(self) -> None:
+        """Raises Refusal while a setting that text is read by has changed and was not reported yet."""
+        if self._state.settings.unreported:
+            raise Refusal(
+                "unsupported-statement",
+                "a setting that decides how statements are read has changed, and the server has not reported it yet",
+                "Send Sync before the next statement on protected tables.",
+            )
+
     def answer(self, ticket: int, result: object) -> None:
-        if ticket != self._ticket or self._cut is None:
+        """A plan for a world that is gone meanwhile is no answer: the held message asks again."""
+        if ticket != self._ticket or self._cut is None or self._key is None:
             return
         self._ticket = 0
-        state = self._state
+        if self._snapshot is not self._state.snapshot:
+            self._cut = None
+            return
         if isinstance(result, Failure):
             self._answer = Plan(refusal=result.refusal)
             return
         assert isinstance(result, Plan)
         self._answer = result
         text, cut = self._cut
-        if state.overlay is None and state.world is not None and not cut.fault:
-            state.world.plans.put((cut.key, state.settings.conforming, state.settings.path()), text, cut, result)
+        if self._world is not None and self._snapshot is self._world.snapshot and not cut.fault:
+            self._world.plans.put(self._key, text, cut, result)
 
     def _utf8(self, raw: bytes) -> bytes:
         codec = self._state.settings.codec
@@ -142,13 +172,13 @@ class Planner:
         state = self._state
         assert state.access is not None
         tag = plan.statements[0].tag if plan.statements else "query"
-        state.serial += 1
-        return Bound(plan, state.access, state.context(fingerprint, tag), formats, state.serial)
+        return Bound(plan, state.access, state.context(fingerprint, tag), formats, state.next_serial())
 
     def literal(self, planned: Planned, place: Input) -> Wanted:
         """The value of a literal input. Raises Refusal."""
         assert place.literal is not None
-        data = literal_value(planned.text, planned.shape, place.literal, self._state.settings.conforming)
+        settings = self._state.settings
+        data = literal_value(planned.text, planned.shape, place.literal, settings.conforming, settings.byte_escapes)
         if place.negative:
             data = b"-" + data
         return self.wanted(place, sent_type(place, 0), data, 0)
@@ -157,6 +187,8 @@ class Planner:
         """The values at an input. Raises Refusal."""
         state = self._state
         assert state.world is not None and state.access is not None
+        if state.settings.unreported:
+            raise UNREPORTED
         reading = state.settings.literal_reading if place.literal is not None else state.settings.reading
         values = read(place, source, data, fmt, reading, state.world.policy.classes[place.column.class_name])
         return Wanted(values, items(place, values, state.access), place.use == "write")

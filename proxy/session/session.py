@@ -15,7 +15,12 @@ from typing import Final, final
 from proxy.errors import ProtocolFault, Refusal
 from proxy.session.effects import CancelUpstream, Effect, Failure, LoadCatalog, StartTls, ToClient
 from proxy.session.limits import DEFAULTS, Limits
-from proxy.session.startup import default_path, note_startup, without_channel_binding
+from proxy.session.startup import (
+    default_path,
+    is_physical,
+    note_startup,
+    without_channel_binding,
+)
 from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY, STARTUP, State, error_response
 from proxy.session.to_client import ServerLane
 from proxy.session.to_server import ClientLane
@@ -178,10 +183,7 @@ class Session:
         state.params = {k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in params}
         note_startup(state.settings, state.params)
         state.to_server.append(packet)
-        replication = state.params.get("replication", "").lower()
-        state.phase = AUTHENTICATING
-        if replication in ("true", "on", "yes", "1"):
-            state.phase = OPAQUE
+        state.phase = OPAQUE if is_physical(params) else AUTHENTICATING
         rest = self._first.rest()
         if rest:
             self.client_bytes(rest)
@@ -245,19 +247,28 @@ class Session:
             return
         if result is not None:
             assert isinstance(result, World)
-            state.renew(result)
-            default_path(state.settings, result.snapshot.search_path_of(state.principal.user))
+            self._enter(result)
+        self._after_replies()
         self._clients.pump()
+
+    def _enter(self, world: World) -> None:
+        """The first world gives the role's search_path; if statements went through before it, nobody followed them."""
+        state = self.state
+        first, early = state.world is None, state.batch == 0 and not len(state.statements)
+        state.renew(world)
+        if first and early:
+            default_path(state.settings, world.snapshot.search_path_of(state.principal.user))
+        elif first:
+            state.settings.lose()
 
     def _after_replies(self) -> None:
         """A reply may have been what the client's next message waited for."""
         state = self.state
         if state.phase != READY:
             return
-        if self._servers.ddl_done and state.ledger.status == messages.IDLE:
-            self._servers.ddl_done = False
-            if not self._catalog_ticket:
-                self._ask_catalog(True)
+        if self._servers.catalog_moved and not self._catalog_ticket:
+            self._servers.catalog_moved = False
+            self._ask_catalog(True)
         if self._clients.stopped:
             self._clients.pump()
 

@@ -41,6 +41,10 @@ class Followed:
     def touched(self) -> bool:
         return self._touched
 
+    def report(self, value: str) -> None:
+        """The server says, outside of a transaction, what it is."""
+        self.value = self._session = self._committed = value
+
     def end(self, committed: bool) -> None:
         """The transaction ended."""
         if self._touched:
@@ -53,19 +57,52 @@ class Followed:
 class Settings:
     """ParameterStatus values of a link and what follows from them."""
 
-    __slots__ = ("_reading", "purpose", "reported", "search_path", "user")
+    __slots__ = ("_reading", "ahead", "purpose", "reading_moved", "reported", "search_path", "unreported", "user")
 
     def __init__(self) -> None:
         self.reported: dict[str, str] = {}
         self.search_path = Followed(UNKNOWN)
         self.purpose = Followed("")
         self.user = ""
+        self.ahead = False  # search_path is newer here than in the server's report
+        self.unreported = False  # how text is read has changed and its report is still to come
+        self.reading_moved = False  # it has, in this transaction
         self._reading: Reading | None = None
+
+    def move_path(self, value: str | None, local: bool) -> None:
+        """SET search_path."""
+        self.search_path.set(value, local)
+        self.ahead = True
+
+    def move_reading(self) -> None:
+        """A statement changed how text is read; the server reports the new values before its next ReadyForQuery."""
+        self.reading_moved = self.unreported = True
+
+    def lose(self) -> None:
+        """Anything may have been set."""
+        self.search_path.lose()
+        self.purpose.lose()
+        self.ahead = True
+        self.move_reading()
+
+    @property
+    def moving(self) -> bool:
+        """Something was set in this transaction, whose end may bring former values back."""
+        return self.reading_moved or self.search_path.touched or self.purpose.touched
 
     def end(self, committed: bool) -> None:
         """The transaction ended."""
+        self.ahead = self.ahead or self.search_path.touched
+        self.unreported = self.unreported or self.reading_moved
+        self.reading_moved = False
         self.search_path.end(committed)
         self.purpose.end(committed)
+
+    def ready(self, idle: bool) -> None:
+        """ReadyForQuery came: what the server reports is up to date (ReportChangedGUCOptions)."""
+        self.ahead = self.unreported = False
+        if idle and "search_path" in self.reported:
+            self.search_path.report(self.reported["search_path"])
 
     def report(self, name: str, value: str) -> None:
         """ParameterStatus came."""
@@ -75,6 +112,11 @@ class Settings:
     @property
     def conforming(self) -> bool:
         return self.reported.get("standard_conforming_strings", "on") == "on"
+
+    @property
+    def byte_escapes(self) -> bool:
+        """Whether '\\xc3' in an E'' string is a byte of UTF-8: true where the server's encoding is that."""
+        return self.reported.get("server_encoding", "UTF8") == "UTF8"
 
     @property
     def codec(self) -> str | None:
@@ -108,8 +150,11 @@ class Settings:
         return Reading(client_encoding="", date_style=reading.date_style, time_zone=reading.time_zone)
 
     def path(self) -> tuple[str, ...] | None:
-        """search_path as schema names; None if unknown. The server's own report wins (PostgreSQL 18)."""
-        text = self.reported.get("search_path", self.search_path.value)
+        """search_path as schema names; None if unknown. The server's own report wins (PostgreSQL 18), if it is not
+        older than a SET: it comes with ReadyForQuery, not with the SET."""
+        text = self.search_path.value
+        if not self.ahead:
+            text = self.reported.get("search_path", text)
         if text == UNKNOWN:
             return None
         try:

@@ -12,6 +12,8 @@ from proxy.session.settings import UNKNOWN, Settings
 
 # An unescaped space separates options; a backslash takes the next character as it is (pg_split_opts).
 _OPTION: Final = re.compile(r"(?:[^\s\\]|\\.)+", re.DOTALL)
+# What parse_bool takes for true.
+TRUE: Final = frozenset((b"1", b"on", b"t", b"tr", b"tru", b"true", b"y", b"ye", b"yes"))
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -51,9 +53,18 @@ def note_startup(settings: Settings, params: dict[str, str]) -> None:
 
 def default_path(settings: Settings, path: tuple[str, ...]) -> None:
     """The role's or database's own search_path, known from the catalog, unless the client gave one."""
-    if settings.search_path.value == UNKNOWN and not settings.search_path.touched:
+    if "search_path" in settings.reported:
+        settings.search_path = type(settings.search_path)(settings.reported["search_path"])
+    elif settings.search_path.value == UNKNOWN:
         quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in path)
         settings.search_path = type(settings.search_path)(quoted)
+
+
+def is_physical(params: tuple[tuple[bytes, bytes], ...]) -> bool:
+    """Replication without a database, on which no SQL runs. Given twice, the server would keep a database from the one
+    and replication from the other (ProcessStartupPacket), so that is read like any link."""
+    given = [value.lower() for name, value in params if name == b"replication"]
+    return len(given) == 1 and given[0] in TRUE
 
 
 def without_channel_binding(mechanisms: list[bytes]) -> list[bytes]:

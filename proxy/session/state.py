@@ -12,12 +12,18 @@ from proxy.policy.access import Access, resolve
 from proxy.session.effects import Ask, Close, Context, Effect, Note, Principal, Request, ToClient, ToServer
 from proxy.session.ledger import Ledger, Owed
 from proxy.session.limits import Limits
+from proxy.session.names import Names
 from proxy.session.settings import UNKNOWN, Settings
 from proxy.session.statements import Bound, Prepared
 from proxy.session.world import World
 from proxy.sql.catalog import Snapshot
 from proxy.sql.plan import SessionEffect, StatementPlan
 from proxy.wire import messages
+
+# Effects that may change any setting; settings that decide how text is read; settings that decide what names mean.
+ALL_SETTINGS: Final = frozenset(("reset-all", "discard-all", "unknown-setting", "rollback-to"))
+READING: Final = frozenset(("client_encoding", "standard_conforming_strings", "datestyle", "intervalstyle", "timezone"))
+PATH: Final = frozenset(("search_path", "role", "session_authorization"))
 
 STARTUP: Final = 0  # before the StartupMessage
 AUTHENTICATING: Final = 1
@@ -37,8 +43,8 @@ class State:
     """See the module. `client`, `tls_subject`: of the client's connection, '' if there is none."""
 
     __slots__ = (
-        "_next_ticket", "access", "barriers", "batch", "client", "effects", "jobs", "ledger", "limits", "overlay",
-        "params", "phase", "plain_statements", "portals", "principal", "serial", "settings", "statements",
+        "_next_ticket", "access", "barriers", "batch", "client", "effects", "epoch", "jobs", "ledger", "limits",
+        "overlay", "params", "phase", "plain_statements", "portals", "principal", "serial", "settings", "statements",
         "statements_done", "tls_subject", "to_client", "to_server", "undone", "world",
     )  # fmt: skip
 
@@ -50,8 +56,8 @@ class State:
         self.params: dict[str, str] = {}
         self.settings = Settings()
         self.ledger = Ledger()
-        self.statements: dict[bytes, Prepared] = {}
-        self.portals: dict[bytes, Bound] = {}
+        self.statements: Names[Prepared] = Names()
+        self.portals: Names[Bound] = Names()
         self.world: World | None = None
         self.overlay: Snapshot | None = None  # the world's snapshot with this transaction's own DDL
         self.access: Access | None = None
@@ -62,7 +68,8 @@ class State:
         self.jobs: dict[int, Job] = {}
         self.barriers = 0  # replies that must be in before the next statement is planned
         self.batch = 0  # Query, Sync and FunctionCall processed so far
-        self.serial = 0  # portals bound so far
+        self.serial = 0  # statements and portals made so far
+        self.epoch = 0  # worlds and overlays so far: a plan holds for one
         self.undone = False  # the transaction that ends next is rolled back, as far as is known
         self.plain_statements = 0  # forwarded without a plan, since they were last taken
         self.statements_done: dict[tuple[str, str], int] = {}  # (kind, outcome) -> how many, likewise
@@ -121,6 +128,10 @@ class State:
         self.phase = CLOSED
         self.jobs.clear()
 
+    def next_serial(self) -> int:
+        self.serial += 1
+        return self.serial
+
     def fatal(self, refusal: Refusal) -> None:
         """Tell the client why, as the server would with FATAL, and end the link: its transaction is rolled back."""
         if self.phase == CLOSED:
@@ -132,32 +143,43 @@ class State:
     # ---- entries of the ledger that leave it
 
     def settle(self, owed: Owed) -> None:
-        """Its reply is complete, or will never come."""
+        """Its reply is complete."""
+        self._unbar(owed)
+        if owed.change is not None:
+            owed.change.done()
+
+    def undo(self, owed: Owed) -> None:
+        """The server skipped the message, or refused it: names mean what they meant before."""
+        self._unbar(owed)
+        if owed.change is not None:
+            owed.change.undo()
+
+    def _unbar(self, owed: Owed) -> None:
         if owed.barrier:
             owed.barrier = False
             self.barriers -= 1
 
-    def undo(self, owed: Owed) -> None:
-        """The server skipped the message, or refused it: names mean what they meant before."""
-        self.settle(owed)
-        if owed.name is None:
+    # ---- what statements changed
+
+    @property
+    def passing(self) -> bool:
+        """What later statements are read by may be taken back when the transaction ends or fails."""
+        return self.overlay is not None or self.settings.moving
+
+    def completed(self, tag: bytes, done: StatementPlan | None) -> None:
+        """A statement ended well. COMMIT of a failed transaction has the tag ROLLBACK. ROLLBACK TO, which has it too,
+        ends no transaction. With AND CHAIN no ReadyForQuery shows that one ended."""
+        if tag not in (b"COMMIT", b"ROLLBACK", b"PREPARE TRANSACTION"):
             return
-        if owed.previous is not None:
-            self.statements[owed.name] = owed.previous
-        else:
-            self.statements.pop(owed.name, None)
+        if done is not None and any(effect.kind == "rollback-to" for effect in done.effects):
+            return
+        self.undone = False
+        self.settings.end(tag != b"ROLLBACK")
+        if tag == b"ROLLBACK":
+            self.drop_overlay()
 
-    def completed(self, tag: bytes) -> None:
-        """A statement ended well. COMMIT of a failed transaction has the tag ROLLBACK; so has ROLLBACK TO, after which
-        a COMMIT may come yet. With AND CHAIN no ReadyForQuery shows that a transaction ended."""
-        if tag == b"COMMIT":
-            self.undone = False
-            self.settings.end(True)
-        elif tag == b"ROLLBACK":
-            self.undone = True
-
-    def follow(self, done: StatementPlan) -> bool:
-        """A statement succeeded: follow what it changed. True: DDL."""
+    def follow(self, done: StatementPlan, serial: int) -> bool:
+        """A statement succeeded: follow what it changed. serial: of its Bound. True: DDL."""
         ddl = False
         for effect in done.effects:
             if effect.kind == "ddl":
@@ -165,6 +187,7 @@ class State:
                 self._overlay(done)
             else:
                 self._follow_setting(effect)
+                self._follow_names(effect, serial)
         return ddl
 
     def _overlay(self, done: StatementPlan) -> None:
@@ -176,27 +199,52 @@ class State:
             snapshot = snapshot.with_relation(relation)
         for schema, table in done.altered:
             snapshot = snapshot.closed_by(schema, table, "it was changed in this transaction; commit first")
+        if snapshot is not self.snapshot:
+            self.overlay = snapshot
+            self.epoch += 1
+
+    def drop_overlay(self) -> None:
+        """The transaction whose own DDL it showed is over."""
+        if self.overlay is not None:
+            self.overlay = None
+            self.epoch += 1
+
+    def _back_to_savepoint(self) -> None:
+        """Which of the transaction's tables are left is not known: none shadows another; what was closed stays so."""
+        if self.overlay is None or self.world is None:
+            return
+        snapshot = self.world.snapshot
+        for (schema, table), reason in self.overlay.overlaid.items():
+            snapshot = snapshot.closed_by(schema, table, reason)
         self.overlay = snapshot
+        self.epoch += 1
 
     def _follow_setting(self, effect: SessionEffect) -> None:
-        path, purpose = self.settings.search_path, self.settings.purpose
-        kind, name = effect.kind, effect.name
+        settings, kind, name = self.settings, effect.kind, effect.name
         if kind == "set" and name == "search_path":
-            path.set(effect.value, effect.local)
+            settings.move_path(effect.value, effect.local)
         elif kind == "set" and name == "pgveil.purpose":
-            purpose.set(effect.value, effect.local)
-        elif kind == "set" and name in ("role", "session_authorization") and "$user" in path.value:
-            path.lose()
+            settings.purpose.set(effect.value, effect.local)
+        elif kind == "set" and name in ("role", "session_authorization"):
+            if "$user" in settings.search_path.value:
+                settings.move_path(UNKNOWN, False)
+        elif kind == "set":
+            settings.move_reading()
         elif kind in ("reset-all", "discard-all"):
-            path.set(None, False)
-            purpose.set(None, False)
-        elif kind == "unknown-setting" or (kind == "rollback-to" and (path.touched or purpose.touched)):
-            path.lose()
-            purpose.lose()
-        if kind == "discard-all" or (kind == "deallocate" and name is None):
-            self.statements.clear()
-        elif kind == "deallocate" and name is not None:
-            self.statements.pop(name.encode(), None)
+            settings.move_path(None, False)
+            settings.purpose.set(None, False)
+            settings.move_reading()
+        elif kind == "unknown-setting" or (kind == "rollback-to" and settings.moving):
+            settings.lose()
+        if kind == "rollback-to":
+            self._back_to_savepoint()
+
+    def _follow_names(self, effect: SessionEffect, serial: int) -> None:
+        """What was parsed behind the statement stays."""
+        if effect.kind == "discard-all" or (effect.kind == "deallocate" and effect.name is None):
+            self.statements.forget(None, serial)
+        elif effect.kind == "deallocate" and effect.name is not None:
+            self.statements.forget(effect.name.encode(), serial)
 
     # ---- who asks, and against what
 
@@ -218,6 +266,7 @@ class State:
         """Another policy or catalog from now on; rights are looked up anew."""
         self.world = world
         self.overlay = None
+        self.epoch += 1
         self.access = resolve(
             world.policy,
             user=self.principal.user,

@@ -99,14 +99,15 @@ class ServerLane:
     """See the module."""
 
     __slots__ = (
-        "_columns", "_in_rows", "_lane", "_paused", "_rows_of", "_waiting", "close_when_empty",
+        "_columns", "_in_rows", "_lane", "_paused", "_rows_of", "_waiting", "catalog_moved", "close_when_empty",
         "ddl_done", "frames", "state",
     )  # fmt: skip
 
     def __init__(self, state: State, max_length: int) -> None:
         self.state = state
         self.frames = Frames("server", max_length)
-        self.ddl_done = False  # DDL succeeded in this transaction; the catalog is read anew when it ends
+        self.ddl_done = False  # DDL succeeded in this transaction
+        self.catalog_moved = False  # such a transaction has ended: the catalog is to be read anew
         self.close_when_empty = False  # the server is gone; what waits goes out first
         self._lane: deque[OutSlot] = deque()
         self._waiting = 0
@@ -239,8 +240,7 @@ class ServerLane:
 
     def _acknowledged(self, kind: int, frame: bytes) -> None:
         head = self._expect(ANSWERS[kind])
-        if kind == messages.PARSE_COMPLETE and head.statement is not None:
-            head.statement.confirmed = True
+        self.state.settle(head)
         self.state.ledger.done()
         self._send(frame)
 
@@ -261,22 +261,15 @@ class ServerLane:
             raise Bug("a statement that was bound to fail succeeded")
         bound = head.bound
         if kind == messages.COMMAND_COMPLETE:
-            self.state.completed(frame[5:-1])
-            if bound is not None:
-                self._effects(bound)
+            self.state.completed(frame[5:-1], None if bound is None else bound.current)
+            if bound is not None and bound.current is not None:
+                self.ddl_done = self.state.follow(bound.current, bound.serial) or self.ddl_done
         if head.kind == ledger.EXECUTE:
             self.state.ledger.done()
             self.state.settle(head)
         elif bound is not None:
             bound.statement += 1
         self._send(frame)
-
-    def _effects(self, bound: Bound) -> None:
-        """A statement succeeded: follow what it changed."""
-        statements = bound.plan.statements
-        if bound.statement >= len(statements):
-            return
-        self.ddl_done = self.state.follow(statements[bound.statement]) or self.ddl_done
 
     def _described(self, kind: int, buf: bytes, body: int, end: int) -> None:
         """RowDescription or NoData: ends a Describe, begins a result of a Query."""
@@ -312,16 +305,18 @@ class ServerLane:
             state.settle(ended)
         if status == messages.IDLE:
             self._transaction_ended(ended)
+        state.settings.ready(status == messages.IDLE)
         self._send(frame)
 
     def _transaction_ended(self, ended: Owed | None) -> None:
         state = self.state
         state.settings.end(not state.undone)
         state.undone = False
-        state.overlay = None
-        if state.portals and ended is not None:
-            for name in [n for n, bound in state.portals.items() if bound.batch <= ended.mark]:
-                del state.portals[name]
+        state.drop_overlay()
+        self.catalog_moved = self.catalog_moved or self.ddl_done
+        self.ddl_done = False
+        if len(state.portals) and ended is not None:
+            state.portals.forget(None, ended.mark)
 
     # ---- errors
 
@@ -332,6 +327,7 @@ class ServerLane:
         refusal = None if head is None else head.refusal
         failed = state.ledger.status == messages.FAILED
         state.undone = True
+        state.settings.unreported = state.settings.unreported or state.settings.reading_moved
         for entry in reversed(state.ledger.error()):
             state.undo(entry)
         if refusal is not None:

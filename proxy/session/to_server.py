@@ -164,6 +164,15 @@ class ClientLane:
         self._send(refused(message, refusal), message.owed)
         self._note(refusal, message.owed)
 
+    def _unsettled(self) -> bool:
+        """Whether a reply that is owed may change how the next statement is read."""
+        state = self.state
+        if self._planner.answered:
+            return False
+        if state.barriers > 0:
+            return True
+        return state.passing and (state.ledger.may_end() or any(slot.owed is not None for slot in self._lane))
+
     def _wait(self, place: Place) -> None:
         """Hold the message until a reply that is owed is in; Flush makes the server send it."""
         self._held = place
@@ -179,7 +188,7 @@ class ClientLane:
             self.state.plain_statements += 1
             self._send(buf[start:end], self._ending(ledger.QUERY, ledger.PLAIN_QUERY))
             return
-        if self.state.barriers and not self._planner.answered:
+        if self._unsettled():
             self._wait((buf, start, body, end))
             return
         try:
@@ -216,13 +225,12 @@ class ClientLane:
         """The entry of a message that ends in ReadyForQuery; it marks the portals that may die with it."""
         state = self.state
         state.batch += 1
-        unnamed = state.statements.pop(b"", None) if kind == ledger.QUERY else None
-        if plain is not None and not state.portals and unnamed is None:
+        dropped = state.statements.change(b"", None, state.batch) if kind == ledger.QUERY else None
+        if plain is not None and not len(state.portals) and dropped is None:
             return plain
         owed = Owed(kind)
         owed.mark = state.serial
-        if unnamed is not None:
-            owed.name, owed.previous = b"", unnamed
+        owed.change = dropped
         return owed
 
     # ---- Parse
@@ -232,9 +240,9 @@ class ClientLane:
         name, text, oids = parts.name, parts.query, parts.oids
         if self._planner.plain(text):
             self.state.plain_statements += 1
-            self._send(buf[start:end], self._register(self._prepared(name, text, FORWARD, oids)))
+            self._send(buf[start:end], self._register(self._prepared(name, text, False, FORWARD, oids)))
             return
-        if self.state.barriers and not self._planner.answered:
+        if self._unsettled():
             self._wait((buf, start, body, end))
             return
         try:
@@ -242,10 +250,10 @@ class ClientLane:
             if planned is None:
                 self._held = (buf, start, body, end)
                 return
-            statement = self._prepared(name, planned.text, planned.plan, oids)
+            statement = self._prepared(name, planned.text, True, planned.plan, oids)
             self._parse_planned(statement, planned, buf[start:end])
         except Refusal as refusal:
-            owed = self._register(self._prepared(name, b"", Plan(refusal=refusal), oids))
+            owed = self._register(self._prepared(name, b"", True, Plan(refusal=refusal), oids))
             self._refuse(ParseMessage("", owed), refusal)
 
     def _parse_planned(self, statement: Prepared, planned: Planned, frame: bytes) -> None:
@@ -268,10 +276,12 @@ class ClientLane:
         message = ParseMessage(self.state.settings.codec or "", self._register(statement))
         self._dispatch(message, wanted, context, [])
 
-    def _prepared(self, name: bytes, text: bytes, plan: Plan, oids: tuple[int, ...]) -> Prepared:
+    def _prepared(self, name: bytes, text: bytes, utf8: bool, plan: Plan, oids: tuple[int, ...]) -> Prepared:
         state = self.state
-        statement = Prepared(name, text, plan, oids, state.batch)
-        statement.renew(plan, 0 if state.snapshot is None else state.snapshot.version, state.settings.path())
+        statement = Prepared(name, text, utf8, plan, oids, state.next_serial())
+        statement.epoch = state.epoch
+        if utf8:
+            statement.search_path = state.settings.path()
         return statement
 
     def _register(self, statement: Prepared) -> Owed:
@@ -280,47 +290,53 @@ class ClientLane:
         if len(statements) >= self.state.limits.statements and statement.name not in statements:
             raise ProtocolFault("client", f"more than {len(statements)} prepared statements")
         owed = Owed(ledger.PARSE, statement=statement)
-        owed.name, owed.previous = statement.name, statements.get(statement.name)
-        statement.shadows = owed.previous is not None and not owed.previous.plain
-        statements[statement.name] = statement
+        owed.change = statements.change(statement.name, statement, self.state.batch)
         return owed
 
     # ---- Bind
 
     def _bind(self, buf: bytes, start: int, body: int, end: int) -> None:
         portal, name = messages.bind_names(buf, body, end)
-        statement = self.state.statements.get(name)
-        if statement is not None and not self._known(statement, (buf, start, body, end)):
+        if not self._known(name, (buf, start, body, end)):
             return
+        statement = self.state.statements.get(name)
         if statement is None or statement.plain:
-            self.state.portals.pop(portal, None)
-            self._send(buf[start:end], ledger.PLAIN_BIND)
+            self._send(buf[start:end], self._unbound(portal))
             return
         parts = messages.parse_bind(buf, body, end)
         try:
             self._bind_planned(parts, statement, buf[start:end])
         except Refusal as refusal:
-            self.state.portals.pop(portal, None)
-            self._refuse(BindMessage(parts, statement, Owed(ledger.BIND)), refusal)
+            owed = self._unbound(portal)
+            owed = Owed(ledger.BIND) if owed is ledger.PLAIN_BIND else owed
+            self._refuse(BindMessage(parts, statement, owed), refusal)
 
-    def _known(self, statement: Prepared, place: Place) -> bool:
-        """Whether it is certain what the statement is, and that its plan is of today; else the message is held."""
+    def _unbound(self, portal: bytes) -> Owed:
+        """The entry of a Bind whose portal is not ours (any more)."""
+        change = self.state.portals.change(portal, None, self.state.batch)
+        if change is None:
+            return ledger.PLAIN_BIND
+        owed = Owed(ledger.BIND)
+        owed.change = change
+        return owed
+
+    def _known(self, name: bytes, place: Place) -> bool:
+        """Whether it is certain what the name stands for, and that its plan is of today; else the message is held."""
         state = self.state
-        earlier = not statement.confirmed and statement.batch != state.batch and statement.name != b""
-        if earlier and (statement.shadows or not statement.plain):
-            self._held = place  # whether the name stands for it depends on a reply still owed
-            return False
-        version = 0 if state.snapshot is None else state.snapshot.version
-        if statement.plain and statement.version == version:
-            return True
-        if state.barriers and not self._planner.answered:
+        if state.statements.uncertain(name, state.batch):
             self._wait(place)
             return False
-        if statement.version == version and statement.search_path == state.settings.path():
+        statement = state.statements.get(name)
+        if statement is None or (statement.plain and not statement.utf8 and statement.epoch == state.epoch):
+            return True  # its text can't name anything of ours, whatever the path
+        if self._unsettled():
+            self._wait(place)
+            return False
+        if statement.epoch == state.epoch and statement.search_path == state.settings.path():
             return True
-        return self._replan(statement, place, version)
+        return self._replan(statement, place)
 
-    def _replan(self, statement: Prepared, place: Place, version: int) -> bool:
+    def _replan(self, statement: Prepared, place: Place) -> bool:
         """Policy, catalog or search_path changed since Parse: plan the text anew. False: the plan is being made.
 
         The server holds the text that was sent at Parse, so other edits would mean another statement: refused with
@@ -329,7 +345,7 @@ class ClientLane:
         plan = FORWARD
         if statement.plan.refusal is not None:
             plan = statement.plan
-        elif not self._planner.plain(statement.text):
+        elif not self._planner.plain(statement.text, statement.utf8):
             made = self._plan_again(statement)
             if made is None:
                 self._held = place
@@ -337,12 +353,12 @@ class ClientLane:
             plan = made
         if plan.refusal is None and not _same_text(plan, statement.plan):
             plan = Plan(refusal=Refusal("plan-changed", "cached plan must not change result type", PREPARE_AGAIN))
-        statement.renew(plan, version, self.state.settings.path())
+        statement.renew(plan, self.state.epoch, self.state.settings.path())
         return True
 
     def _plan_again(self, statement: Prepared) -> Plan | None:
         try:
-            planned = self._planner.plan(statement.text)
+            planned = self._planner.plan(statement.text, statement.utf8)
         except Refusal as refusal:
             return Plan(refusal=refusal)
         if planned is None:
@@ -354,19 +370,19 @@ class ClientLane:
         state, plan = self.state, statement.plan
         if plan.refusal is not None:
             raise plan.refusal
+        self._planner.be_certain()
         self._planner.allow(plan)
         if len(parts.params) != client_params(plan):
-            state.portals.pop(parts.portal, None)
-            self._send(wrong_count(parts, plan), ledger.PLAIN_BIND)
+            self._send(wrong_count(parts, plan), self._unbound(parts.portal))
             return
         assert statement.shape is not None
         bound = self._planner.bound(plan, fingerprint(statement.shape.key), parts.result_formats)
         bound.rendered, bound.text = statement.rendered, statement.text
         wanted = [self._parameter(parts, statement, index) for index in range(len(plan.inputs))]
         audited = self._searched(statement)
-        state.portals[parts.portal] = bound
         state.count(bound.context.statement, "protected" if plan.touches else "passed")
         owed = Owed(ledger.BIND, bound, statement)
+        owed.change = state.portals.change(parts.portal, bound, state.batch)
         if plan.params is None and not audited:
             self._send(frame, owed)
             return
@@ -398,13 +414,16 @@ class ClientLane:
         kind, name = messages.parse_describe(buf, body, end)
         state = self.state
         if kind == messages.PORTAL:
+            if state.portals.uncertain(name, state.batch):
+                self._wait((buf, start, body, end))
+                return
             bound = state.portals.get(name)
             owed = ledger.PLAIN_DESCRIBE_PORTAL if bound is None else Owed(ledger.DESCRIBE_PORTAL, bound)
             self._send(buf[start:end], owed)
             return
-        statement = state.statements.get(name)
-        if statement is not None and not self._known(statement, (buf, start, body, end)):
+        if not self._known(name, (buf, start, body, end)):
             return
+        statement = state.statements.get(name)
         if statement is None or statement.plain or statement.plan.refusal is not None:
             self._send(buf[start:end], ledger.PLAIN_DESCRIBE_STATEMENT)
             return
@@ -414,7 +433,11 @@ class ClientLane:
 
     def _execute(self, buf: bytes, start: int, body: int, end: int) -> None:
         portals = self.state.portals
-        bound = portals.get(messages.execute_portal(buf, body, end)) if portals else None
+        name = messages.execute_portal(buf, body, end)
+        if portals.uncertain(name, self.state.batch):
+            self._wait((buf, start, body, end))
+            return
+        bound = portals.get(name)
         if bound is None:
             self._send(buf[start:end], ledger.PLAIN_EXECUTE)
             return
@@ -425,14 +448,12 @@ class ClientLane:
     def _close(self, buf: bytes, start: int, body: int, end: int) -> None:
         kind, name = messages.parse_close(buf, body, end)
         state = self.state
+        owed = Owed(ledger.CLOSE)
         if kind == messages.PORTAL:
-            state.portals.pop(name, None)
-        elif name in state.statements:
-            owed = Owed(ledger.CLOSE)
-            owed.name, owed.previous = name, state.statements.pop(name)
-            self._send(buf[start:end], owed)
-            return
-        self._send(buf[start:end], ledger.PLAIN_CLOSE)
+            owed.change = state.portals.change(name, None, state.batch)
+        else:
+            owed.change = state.statements.change(name, None, state.batch)
+        self._send(buf[start:end], ledger.PLAIN_CLOSE if owed.change is None else owed)
 
     def _function(self, buf: bytes, start: int, body: int, end: int) -> None:
         """FunctionCall (fastpath): refused if the function could reach a protected table."""

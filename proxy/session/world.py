@@ -7,6 +7,7 @@ plan belongs to (shape, standard_conforming_strings, search_path) of one world.
 from collections import OrderedDict
 from typing import Final, final
 
+from proxy.errors import Refusal
 from proxy.policy.rules import Policy
 from proxy.sql.catalog import Snapshot
 from proxy.sql.plan import Plan
@@ -55,13 +56,17 @@ class PlanCache:
 
     def put(self, key: Key, text: bytes, shape: Shape, plan: Plan) -> None:
         found = self._plans.get(key)
+        try:
+            values = pins(plan.pinned, text, shape, key[1])
+        except Refusal:
+            return  # a literal that the server will not read
         if found is None or found[0] != plan.pinned or len(found[1]) >= MAX_PINNED:
             # A shape pins the same literals each time unless the values themselves changed its reading: start anew.
             found = (plan.pinned, {})
             self._plans[key] = found
             if len(self._plans) > self._limit:
                 self._plans.popitem(last=False)
-        found[1][pins(plan.pinned, text, shape, key[1])] = plan
+        found[1][values] = plan
 
 
 def pins(indexes: tuple[int, ...], text: bytes, shape: Shape, conforming: bool) -> Pins:

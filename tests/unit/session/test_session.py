@@ -1,0 +1,379 @@
+"""A link from its first byte to its last: start-up, catalog, end."""
+
+import pytest
+
+from proxy.errors import Bug, Refusal
+from proxy.session.effects import CancelUpstream, Close, LoadCatalog, StartTls, ToClient
+from proxy.session.session import Session
+from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY
+from proxy.wire import messages as m
+from tests.unit.session.driver import (
+    SYNC,
+    Link,
+    done,
+    error,
+    failed,
+    kinds,
+    parse,
+    query,
+    ready,
+    split,
+    world,
+)
+
+SSL, GSS = m.build_encryption_request(m.SSL_CODE), m.build_encryption_request(m.GSSENC_CODE)
+STARTUP = m.build_startup(m.PROTOCOL_3_0, [(b"user", b"shop"), (b"database", b"shop")])
+
+
+def fresh() -> Link:
+    return Link(ready=False)
+
+
+# ---- start-up -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("request_", [SSL, GSS])
+def test_encryption_is_declined_and_the_client_goes_on_in_clear(request_: bytes) -> None:
+    link = fresh().client(request_)
+    assert link.to_client == b"N" and not link.closed
+    link.client(STARTUP)
+    assert link.to_server == STARTUP
+
+
+def test_gss_then_ssl_then_start() -> None:
+    link = fresh().client(GSS).client(SSL).client(STARTUP)
+    assert (link.to_client, link.to_server) == (b"NN", STARTUP)
+
+
+@pytest.mark.parametrize("request_", [SSL, GSS])
+def test_bytes_behind_an_encryption_request_close_the_link(request_: bytes) -> None:
+    link = fresh().client(request_ + STARTUP)
+    assert error(link.to_client)[b"C"] == b"08P01"
+    assert link.closed and not link.to_server
+
+
+def test_tls_where_there_is_a_certificate() -> None:
+    session = Session(tls=True)
+    session.client_bytes(SSL)
+    assert session.take_effects() == [ToClient(b"S"), StartTls("client")]
+    session.tls_started("CN=shop")
+    session.client_bytes(STARTUP)
+    session.server_bytes(m.build_authentication(m.AUTH_OK))
+    assert session.state.principal.tls_subject == "CN=shop"
+    assert not session.tls
+
+
+def test_a_second_ssl_request_inside_tls_is_declined() -> None:
+    session = Session(tls=True)
+    session.client_bytes(SSL)
+    session.tls_started("")
+    session.take_effects()
+    session.client_bytes(SSL)
+    assert session.take_effects() == [ToClient(b"N")]
+
+
+def test_cancel_goes_to_the_server_on_its_own() -> None:
+    packet = m.build_cancel_request(7, b"k" * 32)
+    link = fresh().client(packet)
+    assert link.events == [CancelUpstream(packet), Close("client", "cancel request")]
+    assert link.session.state.phase == CLOSED
+
+
+@pytest.mark.parametrize("size", [0, 3, 7, 2**31 - 1, 10_005])
+def test_start_up_lengths_that_cannot_be(size: int) -> None:
+    link = fresh().client(size.to_bytes(4, "big") + b"\0\3\0\0")
+    assert link.closed and error(link.to_client)[b"C"] == b"08P01"
+
+
+@pytest.mark.parametrize("value", ["true", "on", "1", "TRUE", "y", "t", "yes"])
+def test_physical_replication_passes_as_it_is(value: str) -> None:
+    link = Link(ready=False, params={"replication": value})
+    link.startup()
+    assert link.session.state.phase == OPAQUE
+    link.to_server = b""
+    link.client(b"anything at all").server(b"anything back")
+    assert (link.to_server, link.to_client) == (b"anything at all", b"anything back")
+
+
+def test_bytes_behind_a_replication_start_up_are_not_lost() -> None:
+    packet = m.build_startup(m.PROTOCOL_3_0, [(b"user", b"x"), (b"replication", b"true")])
+    link = fresh().client(packet + b"more")
+    assert link.to_server == packet + b"more"
+
+
+@pytest.mark.parametrize("value", ["database", "false", "off", ""])
+def test_replication_that_can_run_statements_is_read(value: str) -> None:
+    link = Link(ready=False, params={"replication": value})
+    link.startup()
+    assert link.session.state.phase == AUTHENTICATING
+
+
+@pytest.mark.parametrize("second", [b"true", b"on"])
+def test_replication_given_twice_does_not_open_a_way_round(second: bytes) -> None:
+    """The server takes `database` as walsender with SQL, and keeps it when `true` follows (ProcessStartupPacket)."""
+    params = [(b"user", b"shop"), (b"replication", b"database"), (b"replication", second)]
+    link = fresh().client(m.build_startup(m.PROTOCOL_3_0, params))
+    assert link.session.state.phase != OPAQUE
+
+
+def test_a_statement_before_authentication_closes_the_link() -> None:
+    link = fresh().client(STARTUP)
+    link.to_server = b""
+    link.client(query("select 1"))
+    assert link.closed and not link.to_server
+    assert error(link.to_client)[b"C"] == b"08P01"
+
+
+def test_passwords_go_through_and_half_of_one_does_not() -> None:
+    link = fresh().client(STARTUP)
+    link.to_server = b""
+    password = m.build_password(b"secret\0")
+    link.client(password[:6])
+    assert link.to_server == b""
+    link.client(password[6:])
+    assert link.to_server == password
+
+
+def test_terminate_while_authenticating() -> None:
+    link = fresh().client(STARTUP).client(m.build_terminate())
+    assert link.to_server.endswith(m.build_terminate())
+
+
+def test_channel_binding_is_not_offered() -> None:
+    link = fresh().client(STARTUP)
+    link.server(m.build_sasl_mechanisms([b"SCRAM-SHA-256-PLUS", b"SCRAM-SHA-256"]))
+    assert link.to_client == m.build_sasl_mechanisms([b"SCRAM-SHA-256"])
+    challenge = m.build_authentication(m.AUTH_SASL_CONTINUE, b"r=x")
+    link.to_client = b""
+    assert link.server(challenge).to_client == challenge
+
+
+def test_the_server_refuses_the_user() -> None:
+    link = fresh().client(STARTUP)
+    no = failed("28P01", S="FATAL", V="FATAL")
+    link.server(no)
+    link.session.server_eof()
+    link.drain()
+    assert link.to_client == no and link.closed
+
+
+def test_broken_bytes_of_the_server_end_the_link_quietly() -> None:
+    link = fresh().client(STARTUP).server(b"\x00\x00\x00\x00\x01")
+    assert link.closed and not link.to_client
+    assert link.notes("protocol-fault")[0].facts["side"] == "server"
+
+
+# ---- catalog --------------------------------------------------------------------------------------------------------
+
+
+def test_the_catalog_is_asked_for_after_authentication_and_statements_wait() -> None:
+    link = fresh()
+    link.held = (LoadCatalog,)
+    link.startup()
+    assert not link.asks
+    link.server(link.greeting())
+    assert [ask.request for ask in link.asks] == [LoadCatalog("shop", False)]
+    assert kinds(link.got()) == "RSSSSSKZ"
+    link.sent()
+    link.client(query("select 1"))
+    assert link.sent() == []
+    link.release()
+    assert link.sent() == [query("select 1")]
+
+
+def test_a_statement_sent_before_the_first_ready_for_query_gets_its_own_reply() -> None:
+    link = fresh()
+    link.startup()
+    greeting = split(link.greeting())
+    link.server(*greeting[:-1])
+    link.client(query("insert into customers(email) values ('a@b.c')"))
+    link.server(greeting[-1])
+    link.got()
+    link.server(failed("23505", "dup", D="Key (email)=(x) already exists."), ready())
+    assert kinds(link.got()) == "EZ"
+    assert len(link.session.state.ledger) == 0
+
+
+def test_without_a_catalog_nothing_is_forwarded() -> None:
+    link = fresh()
+    link.fail[LoadCatalog] = Refusal("vault-unavailable", "the catalog is not reachable")
+    link.startup()
+    link.server(link.greeting())
+    told = error(split(link.to_client)[-1])
+    assert (told[b"S"], told[b"C"]) == (b"FATAL", b"57P03")
+    assert link.closed
+
+
+def test_a_database_with_nothing_protected_is_not_read() -> None:
+    link = Link(protected=False)
+    link.client(query("insert into customers(email) values ('a@b.c')"))
+    assert link.sent() == [query("insert into customers(email) values ('a@b.c')")]
+
+
+def test_a_policy_that_comes_later_protects_from_then_on() -> None:
+    link = Link(protected=False)
+    link.world = world(2)
+    link.session.policy_changed()
+    link.drain()
+    link.client(query("insert into public.customers(email) values ('a@b.c')"))
+    assert b"a@b.c" not in b"".join(link.sent())
+
+
+def test_a_path_set_while_nothing_was_protected_is_not_known_later() -> None:
+    """SET search_path was not followed then: the default must not be taken for it."""
+    link = Link(protected=False)
+    link.client(query("set search_path to public")).server(done("SET"), ready())
+    link.world = world(2)
+    link.session.policy_changed()
+    link.drain()
+    assert link.session.state.settings.path() is None
+
+
+def test_the_roles_own_path_comes_from_the_catalog() -> None:
+    assert Link().session.state.settings.path() == ("shop", "public")
+
+
+def test_the_clients_path_wins_over_the_catalogs() -> None:
+    link = Link(params={"options": "-c search_path=other"})
+    assert link.session.state.settings.path() == ("other",)
+
+
+def test_a_path_that_was_lost_stays_lost_when_the_catalog_is_read_anew() -> None:
+    link = Link()
+    link.client(query("select set_config('search_path', note, false) from notes_settings"))
+    link.server(done("SELECT 1"), ready())
+    assert link.session.state.settings.path() is None
+    link.world = world(2)
+    link.client(query("create table t(a int)")).server(done("CREATE TABLE"), ready())
+    assert LoadCatalog("shop", True) in link.asked
+    assert link.session.state.settings.path() is None
+
+
+def test_ddl_is_read_back_when_its_transaction_ends_and_not_before() -> None:
+    """PEER-FAILURES 75: read before the commit, the catalog does not have it yet."""
+    link = Link()
+    link.held = (LoadCatalog,)
+    link.client(parse("create table t(a int)"), m.build_bind(b"", b"", [], [], []), m.build_execute(b"", 0))
+    link.client(m.build_flush())
+    link.server(m.build_parse_complete(), m.build_bind_complete(), done("CREATE TABLE"))
+    assert not link.asks
+    link.client(SYNC).server(ready())
+    assert [ask.request for ask in link.asks] == [LoadCatalog("shop", True)]
+    link.sent()
+    link.client(query("select 1"))
+    assert link.sent() == []
+    link.release()
+    assert link.sent() == [query("select 1")]
+
+
+def test_ddl_that_was_rolled_back_leaves_the_link_alive() -> None:
+    link = Link()
+    link.client(query("begin; create table t(a int)")).server(done("BEGIN"), done("CREATE TABLE"), ready("T"))
+    assert LoadCatalog("shop", True) not in link.asked
+    link.client(query("rollback")).server(done("ROLLBACK"), ready())
+    link.client(query("select 1"))
+    assert link.sent()[-1] == query("select 1")
+
+
+def test_ddl_while_the_catalog_is_being_read_is_read_back_too() -> None:
+    link = Link(protected=False)
+    link.client(query("select 1"))
+    link.world = world(2)
+    link.session.policy_changed()
+    link.drain()
+    link.server(done("SELECT 1"), ready())
+    link.client(query("create table t(a int)"))
+    link.held = (LoadCatalog,)
+    link.session._ask_catalog(False)
+    link.drain()
+    link.server(done("CREATE TABLE"), ready())
+    link.release()
+    assert LoadCatalog("shop", True) in link.asked
+
+
+# ---- its end --------------------------------------------------------------------------------------------------------
+
+
+def test_client_gone() -> None:
+    link = Link()
+    link.client(query("select 1")[:3])
+    link.session.client_eof()
+    link.drain()
+    assert link.closed and link.sent() == []
+    link.server(ready())
+    assert link.got() == []
+
+
+def test_server_gone() -> None:
+    link = Link()
+    last = failed("57P01", S="FATAL", V="FATAL")
+    link.server(last)
+    link.session.server_eof()
+    link.drain()
+    assert link.got() == [last] and link.closed
+
+
+def test_gone_twice() -> None:
+    link = Link()
+    link.session.client_eof()
+    link.session.server_eof()
+    assert len([e for e in link.drain().events if isinstance(e, Close)]) == 2
+
+
+def test_answers_after_the_end_are_ignored_and_unknown_ones_are_not() -> None:
+    link = Link()
+    with pytest.raises(Bug):
+        link.session.answer(999, None)
+    link.session.client_eof()
+    link.session.answer(999, None)
+
+
+def test_the_clock_ends_a_slow_start_and_no_other() -> None:
+    session = Session(limits=Link().session.state.limits.__class__(startup_deadline=10.0))
+    session.tick(9.9)
+    assert session.take_effects() == []
+    session.tick(10.0)
+    assert session.state.phase == CLOSED
+    link = Link(limits=session.state.limits)
+    link.session.tick(11.0)
+    assert link.session.state.phase == READY
+
+
+def test_drain_ends_idle_links_only() -> None:
+    idle, busy, transaction = Link(), Link(), Link()
+    busy.client(query("select 1"))
+    transaction.client(query("begin")).server(done("BEGIN"), ready("T"))
+    for link in (idle, busy, transaction):
+        link.session.drain()
+        link.drain()
+    assert [link.closed for link in (idle, busy, transaction)] == [True, False, False]
+    assert error(idle.got()[0])[b"C"] == b"57P01"
+
+
+@pytest.mark.parametrize("what", ["unreachable", "lost"])
+def test_told_why(what: str) -> None:
+    link = Link()
+    getattr(link.session, what)(Refusal("server-unreachable", "no server"))
+    link.drain()
+    assert error(link.got()[0])[b"C"] == b"57P03" and link.closed
+    getattr(link.session, what)(Refusal("server-unreachable", "no server"))
+    assert link.drain().got() == []
+
+
+def test_a_renewed_policy_counts_from_the_next_message_on() -> None:
+    link = Link()
+    link.world = world(2, relations=world().snapshot.catalog.relations)
+    link.session.renew(link.world)
+    assert link.session.state.world is link.world
+
+
+def test_nothing_is_renewed_before_the_catalog_is_there() -> None:
+    link = fresh()
+    link.session.renew(world())
+    assert link.session.state.world is None
+
+
+def test_unknown_messages_close_the_link() -> None:
+    link = Link()
+    link.client(b"?\0\0\0\4")
+    assert error(link.got()[0])[b"C"] == b"08P01" and link.closed
