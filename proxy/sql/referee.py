@@ -123,21 +123,20 @@ def _tree(text: bytes) -> bytes:
     try:
         if result.error:
             error = result.error.contents
-            raise _syntax(error.message or b"", error.cursorpos, text)
+            raise _syntax(error.message or b"", error.cursorpos)
         tree: bytes = result.parse_tree
         return tree
     finally:
         lib.pg_query_free_parse_result(result)
 
 
-def _syntax(message: bytes, cursor: int, text: bytes) -> Refusal:
+def _syntax(message: bytes, cursor: int) -> Refusal:
     """The server's own words; a placeholder that they quote is called a literal."""
     words = message.decode("utf-8", "replace")
     quoted = _QUOTED.search(words)
     if quoted is not None and quoted.group(1).lstrip("EUeu&'$").startswith("pgv"):
         words = words[: quoted.start()] + "a literal" + words[quoted.end() :]
-    position = len(text[: cursor - 1].decode("utf-8", "replace")) + 1 if cursor > 0 else 0
-    return Refusal("syntax", words, position=position)
+    return Refusal("syntax", words, position=max(cursor, 0))  # in characters: scanner_errposition
 
 
 def walk(root: Node) -> Iterator[Node]:

@@ -1,0 +1,35 @@
+import pytest
+
+from proxy.policy.rules import NOTHING
+from proxy.sql.catalog import Catalog, snapshot, split_path
+
+PATHS = {"": '"$user", public', "ann": "sales"}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('"$user", public', ("bob", "public")),
+        ("Public,SALES", ("public", "sales")),
+        ('"Mixed Case", "a""b"', ("Mixed Case", 'a"b')),
+        ("", ()),
+        ('""', ()),
+        ("  a  ", ("a",)),
+    ],
+)
+def test_split_path(text: str, names: tuple[str, ...]) -> None:
+    assert split_path(text, "bob") == names
+
+
+@pytest.mark.parametrize("text", ['"a', "a b", "a,", "a,,b c"])
+def test_split_path_of_no_list(text: str) -> None:
+    with pytest.raises(ValueError):
+        split_path(text, "bob")
+
+
+def test_search_path_of_a_user() -> None:
+    found = snapshot(Catalog("shop", 180000, (), (), PATHS), NOTHING, 1)
+    assert found.search_path_of("ann") == ("sales",)
+    assert found.search_path_of("bob") == ("bob", "public")
+    bare = snapshot(Catalog("shop", 180000, (), (), {}), NOTHING, 1)
+    assert bare.search_path_of("bob") == ("bob", "public")

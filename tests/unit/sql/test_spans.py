@@ -1,0 +1,97 @@
+import pytest
+
+from proxy.sql.referee import Node, parse, walk
+from proxy.sql.spans import Tokens, Unclear, cast_span, name_end, quoted_name, type_end
+
+
+def span(text: bytes) -> bytes:
+    """The text of the value with its casts in `SELECT <value>, 1`."""
+    (statement,) = parse(text)
+    casts = [n for n in walk(statement.node) if n.kind == "TypeCast"]
+    by_depth = sorted(casts, key=lambda n: sum(1 for inner in walk(n) if inner.kind == "TypeCast"))
+    start = text.index(b"'pgv0'")
+    first, last = cast_span(Tokens(text), start, start + 6, tuple(by_depth))
+    return text[first:last]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"'pgv0'::text",
+        b"'pgv0' :: /* c */ text",
+        b"'pgv0'::varchar(50)",
+        b"'pgv0'::character varying (50)",
+        b"'pgv0'::national character varying(5)",
+        b"'pgv0'::text::varchar(50)::char(3)",
+        b"('pgv0')::text",
+        b"(('pgv0'))::text",
+        b"('pgv0'::text)::varchar",
+        b"cast('pgv0' as text)",
+        b"CAST ( ('pgv0') AS text )",
+        b"cast('pgv0'::text as varchar(9))::char(2)",
+        b"cast(cast('pgv0' as text) as varchar)",
+        b"date 'pgv0'",
+        b"timestamp with time zone 'pgv0'",
+        b"varchar(5) 'pgv0'::text",
+        b"'pgv0'::timestamp(3) with time zone",
+        b"'pgv0'::timestamp without time zone",
+        b"'pgv0'::pg_catalog.text",
+        b"'pgv0'::pg_catalog . \"text\"",
+        b"'pgv0'::double precision",
+        b"'pgv0'::text[]",
+        b"'pgv0'::text [3] []",
+        b"'pgv0'::text array",
+        b"'pgv0'::text array[4]",
+        b"'pgv0' -- c\n :: text",
+    ],
+)
+def test_span_of_a_value_with_casts(value: bytes) -> None:
+    assert span(b"select " + value + b", 1") == value
+    assert span(b"select (" + value + b") , 1") == value
+    assert span(b"select f(" + value + b")") == value
+
+
+@pytest.mark.parametrize("value", [b"'pgv0'::interval day", b"'pgv0'::foo.bar%type"])
+def test_what_is_not_followed(value: bytes) -> None:
+    with pytest.raises(Unclear):
+        span(b"select " + value)
+
+
+def test_a_tree_that_is_not_of_the_text() -> None:
+    tokens = Tokens(b"select 'pgv0' text")
+    for fields in ({"location": 7}, {}, {"typeName": {}, "location": 7}, {"typeName": {"location": 3}, "location": -1}):
+        with pytest.raises(Unclear):
+            cast_span(tokens, 7, 13, (Node("TypeCast", dict(fields)),))
+
+
+def test_tokens() -> None:
+    tokens = Tokens(b"a/* /* */ */b -- c\n\"x y\".U&\"z\" $1 'pgv0' E'pgv1' $$pgv2$$ 1.5e3 <> ::")
+    assert [tokens.text[s:e] for s, e in zip(tokens.starts, tokens.ends, strict=True)] == [
+        b"a", b"b", b'"x y"', b".", b'U&"z"', b"$1", b"'pgv0'", b"E'pgv1'", b"$$pgv2$$", b"1.5e3", b"<>", b"::",
+    ]  # fmt: skip
+    assert tokens.get(99) == tokens.get(-1) == b""
+    assert [tokens.is_name(i) for i in (0, 2, 4, 5, 6, 7)] == [True, True, True, False, False, False]
+
+
+@pytest.mark.parametrize("text", [b"( [ ]", b"(", b"/* x"])
+def test_brackets_and_comments_that_do_not_close(text: bytes) -> None:
+    with pytest.raises(Unclear):
+        Tokens(text).closing(0)
+
+
+def test_name_end() -> None:
+    tokens = Tokens(b'into "a" . b as x')
+    assert tokens.get(name_end(tokens, 5)) == b"b"
+    with pytest.raises(Unclear):
+        name_end(tokens, 1)
+
+
+def test_type_end_of_no_type() -> None:
+    with pytest.raises(Unclear):
+        type_end(Tokens(b"1"), 0)
+
+
+def test_quoted_name() -> None:
+    assert [quoted_name(n) for n in ("a_1", "Name", "select", "with", "a b", 'a"b', "id", "é", "1a")] == [
+        "a_1", '"Name"', '"select"', '"with"', '"a b"', '"a""b"', "id", '"é"', '"1a"',
+    ]  # fmt: skip

@@ -1,0 +1,91 @@
+import pytest
+
+from proxy.sql.touch import Touch
+
+TOUCH = Touch(["customers", "Odd Table", 'qu"ote', "naïve", "n" * 63, "é" * 31])
+NOTHING = Touch([])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select * from customers",
+        "SELECT * FROM Customers",
+        'select * from "customers"',
+        "select * from public.customers;",
+        'select * from "Odd Table"',
+        'select * from "qu""ote"',
+        "select * from naïve",
+        "select customers.id from x",
+        "select * from/**/customers/**/",
+        "select * from " + "n" * 63,
+        "select * from " + "n" * 70,
+        "select * from " + "é" * 40,
+        'select * from U&"\\0063ustomers"',
+        'select * from u&"d"',
+        "SET search_path = x",
+        "  set x = 1",
+        "/* app */ SET x = 1",
+        "-- app\nreset all",
+        "(create",
+        ";;discard all",
+        "select 1; set x = 1",
+        "select 1; -- c\n /* c */ DROP TABLE y",
+        "/* a /* b */ c */ set x = 1",
+        "select pg_catalog.set_config('a', 'b', false)",
+        "show pgveil.purpose",
+        "select query_to_xml('…', true, true, '')",
+        "select * from ts_stat('…')",
+        "do $$ begin end $$",
+        "explain execute p",
+        "fetch 2 from k",
+        "rollback to s",
+    ],
+)
+def test_may_touch(text: str) -> None:
+    assert TOUCH(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select 1",
+        "",
+        "begin",
+        "commit",
+        "savepoint a",
+        "select * from customers_old",
+        "select * from mycustomers",
+        "select nextval('customers_id_seq')",
+        "select * from xcustomers, customersx, customers$",
+        "select offset_, settings from reset_log",
+        "insert into x values ('a;b')",
+        "select 1;",
+        "select 1; select 2",
+        "update pg_stat_mine set x = 1",
+        "select * from " + "n" * 62,
+    ],
+)
+def test_cannot_touch(text: str) -> None:
+    assert not TOUCH(text.encode())
+
+
+def test_a_text_that_is_not_utf8() -> None:
+    assert TOUCH(b"select '\xff' from customers")
+    assert not TOUCH(b"select '\xff' from x")
+
+
+def test_without_names_only_words_count() -> None:
+    assert NOTHING(b"set search_path = x")
+    assert not NOTHING(b"select * from customers")
+
+
+def test_names_in_any_text() -> None:
+    assert TOUCH.names_in(b"begin update CUSTOMERS set x = 1; end")
+    assert not TOUCH.names_in(b"set x = 1")
+
+
+def test_with_names() -> None:
+    assert TOUCH.with_names(["customers"]) is TOUCH
+    assert TOUCH.with_names(["fresh"])(b"select * from fresh")
+    assert "names" in repr(TOUCH)
