@@ -26,8 +26,8 @@ from proxy.wire.types import (
 TEXT_FAMILY: Final = frozenset(("text", "varchar", "bpchar", "name"))
 INTEGERS: Final = frozenset(("int2", "int4", "int8"))
 NUMBERS: Final = frozenset(("int2", "int4", "int8", "numeric"))
-# What PostgreSQL turns into text by assignment with a text that is the canonical one.
-ASSIGNED_TO_TEXT: Final = frozenset(("int2", "int4", "int8", "numeric", "uuid", "bool"))
+# What PostgreSQL turns into text by assignment with a text that is the canonical one (1.50 is not: it is 1.5 there).
+ASSIGNED_TO_TEXT: Final = frozenset(("int2", "int4", "int8", "uuid", "bool"))
 UNKNOWN_OIDS: Final = frozenset((0, 705))
 UTF8_ISO: Final = Reading(client_encoding="", date_style="ISO, MDY", time_zone="UTC")
 
@@ -38,7 +38,8 @@ def sent_type(place: Input, oid: int) -> TypeSpec:
     Raises Refusal (unsupported-type).
     """
     if oid in UNKNOWN_OIDS:
-        return place.casts[0] if place.casts else place.column.facade
+        known = place.casts[0] if place.casts else place.column.facade
+        return TypeSpec(known.name, known.oid, known.size)  # a parameter has no modifier; a cast's is applied after
     spec = by_oid(element_of(oid) if place.array else oid)
     if spec is None:
         raise Refusal(
@@ -69,7 +70,7 @@ def refusal_of(bad: BadValue, place: Input) -> Refusal:
 def _one(place: Input, source: TypeSpec, data: bytes, fmt: int, reading: Reading, kind: ValueClass) -> bytes:
     value = to_canonical(source, data, fmt, reading)
     for cast in place.casts:
-        value = apply_cast(source, cast, value)
+        value = apply_cast(source, cast, value, reading)
         source = cast
     value = _fit(place, source, value)
     checked = check(kind, value, place.column.facade.name)
@@ -93,6 +94,13 @@ def _fit(place: Input, source: TypeSpec, value: bytes) -> bytes:
             "unsupported-type",
             f"column {place.column.label} is of type {facade.name} but the value is of type {source.name}",
             "Give the value as text or cast it to the column's type.",
+            column=place.column.label,
+        )
+    if place.use == "search" and facade.name == "bpchar" and source.name != "bpchar" and value.endswith(b" "):
+        raise Refusal(
+            "unsupported-type",
+            f"column {place.column.label} is of type character, and the value is text that ends in blanks",
+            "PostgreSQL compares these as text, where the blanks count: send the value without them.",
             column=place.column.label,
         )
     return to_canonical(facade, value, 0, UTF8_ISO)

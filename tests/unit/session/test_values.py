@@ -1,0 +1,83 @@
+"""From what stands in a statement to the canonical value."""
+
+import pytest
+
+from proxy.errors import Refusal
+from proxy.policy.rules import ValueClass
+from proxy.session.values import read, sent_type
+from proxy.sql.plan import Input
+from proxy.sql.relations import ProtectedColumn
+from proxy.wire.types import Reading, by_oid, parse_type
+
+READING = Reading("", "German, DMY", "UTC")
+FREE = ValueClass("free", "text")
+
+
+def place(facade: str, use: str = "search", casts: tuple[str, ...] = (), array: bool = False) -> Input:
+    spec = parse_type(facade)
+    column = ProtectedColumn("public", "t", "c", "free", True, parse_type("text"), spec, 1, 1)
+    return Input(column, use, param=1, casts=tuple(parse_type(c) for c in casts), array=array)  # type: ignore[arg-type]
+
+
+def value(where: Input, data: bytes, oid: int = 0) -> bytes | None:
+    return read(where, sent_type(where, oid), data, 0, READING, FREE)[0]
+
+
+def test_a_search_is_not_rounded_to_the_columns_scale() -> None:
+    assert value(place("numeric(5,2)"), b"1.005") != value(place("numeric(5,2)", "write"), b"1.01")
+
+
+def test_a_search_for_a_longer_text_finds_nothing_and_is_no_error() -> None:
+    assert value(place("varchar(3)"), b"abcdef") == b"abcdef"
+
+
+def test_a_longer_text_is_not_written() -> None:
+    with pytest.raises(Refusal) as refused:
+        value(place("varchar(3)", "write"), b"abcdef")
+    assert refused.value.sqlstate == "22001" and "abcdef" not in str(refused.value)
+
+
+def test_an_explicit_cast_truncates() -> None:
+    assert value(place("text", "write", ("varchar(3)",)), b"abcdef") == b"abc"
+
+
+def test_a_cast_to_date_reads_as_datestyle_says() -> None:
+    assert value(place("date", "write", ("text", "date")), b"31.12.2000") == b"2000-12-31"
+
+
+def test_numbers_with_a_scale_do_not_become_text() -> None:
+    with pytest.raises(Refusal) as refused:
+        value(place("text", "write"), b"1.50", oid=1700)
+    assert refused.value.code == "unsupported-type"
+
+
+def test_integers_are_assigned_to_text_but_not_compared_with_it() -> None:
+    assert value(place("text", "write"), b"42", oid=23) == b"42"
+    with pytest.raises(Refusal):
+        value(place("text"), b"42", oid=23)
+
+
+def test_blanks_behind_a_text_count_when_it_is_compared_with_char() -> None:
+    assert value(place("char(40)"), b"abc", oid=25) == b"abc"
+    assert value(place("char(40)"), b"abc  ") == b"abc"
+    with pytest.raises(Refusal):
+        value(place("char(40)"), b"abc  ", oid=25)
+
+
+def test_an_array_keeps_its_nulls() -> None:
+    where = place("text", array=True)
+    assert read(where, sent_type(where, 1009), b"{a,NULL}", 0, READING, FREE) == (b"a", None)
+
+
+def test_a_type_that_is_not_known() -> None:
+    with pytest.raises(Refusal) as refused:
+        sent_type(place("text"), 17)
+    assert refused.value.column == "public.t.c"
+    assert by_oid(17) is None
+
+
+def test_a_value_that_its_class_rejects_is_not_in_the_error() -> None:
+    where = place("text", "write")
+    with pytest.raises(Refusal) as refused:
+        read(where, sent_type(where, 0), b"no@mail@", 0, READING, ValueClass("e", "email", invalid="reject"))
+    assert refused.value.sqlstate == "22023" and "no@mail@" not in str(refused.value)
