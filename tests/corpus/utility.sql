@@ -1,0 +1,205 @@
+-- policy: shop
+-- Statements that are no query.
+
+-- case: COPY (peer 16)
+COPY customers (id, email) FROM STDIN;
+-- refused: copy-protected
+
+-- case: COPY of a query (peer 16)
+COPY (SELECT email FROM customers) TO STDOUT;
+-- refused: copy-protected
+
+-- case: EXPLAIN ANALYZE runs it (peer 110)
+EXPLAIN ANALYZE INSERT INTO customers (email) VALUES ('a@x');
+-- refused: unsupported-statement
+
+-- case: EXPLAIN of a prepared statement
+EXPLAIN EXECUTE p('a@x');
+-- sends: same
+-- effects: execute p
+
+-- case: PREPARE (peer 30)
+PREPARE p (int) AS SELECT email FROM customers WHERE id = $1;
+-- refused: unsupported-statement
+
+-- case: PREPARE of something else
+PREPARE p (int) AS SELECT * FROM orders WHERE id = $1;
+-- sends: same
+-- effects: prepare p
+
+-- case: cursor (peer 29)
+DECLARE k CURSOR WITH HOLD FOR SELECT * FROM customers;
+-- refused: unsupported-statement
+
+-- case: FETCH
+FETCH 2 FROM k;
+-- sends: same
+-- effects: fetch k
+
+-- case: DO that names it (peer 28)
+DO $$ BEGIN UPDATE customers SET note = 'x'; END $$;
+-- refused: unsupported-statement
+
+-- case: DO that builds a statement (peer 28)
+DO $$ BEGIN EXECUTE 'update cust' || 'omers set email = ''x'''; END $$;
+-- refused: unsupported-statement
+
+-- case: DO in another language
+DO LANGUAGE plpython3u 'pass';
+-- refused: unsupported-statement
+
+-- case: DO that does neither
+DO $$ BEGIN PERFORM 1; END $$;
+-- forwards
+
+-- case: function that names it
+CREATE FUNCTION g() RETURNS text LANGUAGE sql AS 'SELECT email FROM customers';
+-- refused: unsupported-statement
+
+-- case: trigger
+CREATE TRIGGER t BEFORE INSERT ON customers EXECUTE FUNCTION g();
+-- refused: unsupported-statement
+
+-- case: view (peer 39)
+CREATE VIEW mails AS SELECT email FROM customers;
+-- sends: same
+-- effects: ddl
+-- barrier
+
+-- case: view that is read in the same text (peer 39)
+CREATE VIEW mails AS SELECT email FROM customers; SELECT * FROM mails;
+-- refused: changed-in-transaction
+
+-- case: view with a value in it
+CREATE VIEW mails AS SELECT id FROM customers WHERE email = 'a@x';
+-- refused: unsupported-statement public.customers.email
+
+-- case: CREATE TABLE AS
+CREATE TABLE mails AS SELECT email FROM customers;
+-- refused: unprotected-target
+
+-- case: CREATE TABLE AS with a search
+CREATE TABLE ids AS SELECT id FROM customers WHERE email = 'a@x';
+-- sends
+CREATE TABLE ids AS SELECT id FROM customers WHERE email = ‹email a@x›;
+-- effects: ddl
+
+-- case: ALTER TABLE with a plain column
+ALTER TABLE customers ADD COLUMN extra int DEFAULT 5;
+-- sends: same
+-- effects: ddl
+-- barrier
+
+-- case: a changed table is closed for the rest of the text
+ALTER TABLE customers DROP COLUMN note; SELECT * FROM customers;
+-- refused: changed-in-transaction
+
+-- case: DEFAULT on a protected column
+ALTER TABLE customers ALTER COLUMN email SET DEFAULT 'nobody';
+-- refused: unsupported-statement public.customers.email
+
+-- case: USING on a protected column
+ALTER TABLE customers ALTER COLUMN email TYPE varchar(80) USING lower(email);
+-- refused: unsupported-statement public.customers.email
+
+-- case: a type too short for a token (peer 81)
+ALTER TABLE customers ALTER COLUMN email TYPE varchar(20);
+-- refused: unsupported-type public.customers.email
+
+-- case: CHECK with a pattern (peer 81)
+ALTER TABLE customers ADD CONSTRAINT k CHECK (email LIKE '%@%');
+-- refused: search-not-exact
+
+-- case: UNIQUE
+ALTER TABLE customers ADD CONSTRAINT u UNIQUE (email);
+-- sends: same
+-- effects: ddl
+
+-- case: renamed column (peer 76)
+ALTER TABLE customers RENAME COLUMN email TO mail; SELECT mail FROM customers;
+-- refused: changed-in-transaction
+
+-- case: renamed table (peer 76)
+ALTER TABLE customers RENAME TO clients;
+-- refused: unsupported-statement
+
+-- case: another table takes a protected name
+ALTER TABLE orders RENAME TO newsletter; SELECT * FROM newsletter;
+-- refused: changed-in-transaction
+
+-- case: renamed schema
+ALTER SCHEMA public RENAME TO old;
+-- refused: unsupported-statement
+
+-- case: index (peer 81)
+CREATE INDEX ON customers (email);
+-- sends: same
+
+-- case: index on an expression (peer 81)
+CREATE INDEX ON customers (lower(email));
+-- refused: unsupported-expression
+
+-- case: index with a value in it
+CREATE INDEX ON customers (id) WHERE email = 'a@x';
+-- refused: unsupported-statement
+
+-- case: partition of it
+CREATE TABLE events_2027 PARTITION OF events FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');
+-- sends: same
+-- effects: ddl
+
+-- case: temporary table that shadows it (peer 78)
+CREATE TEMP TABLE customers (id int, email text); SELECT * FROM customers;
+-- refused: ambiguous-relation
+
+-- case: statements that move no values
+TRUNCATE customers; LOCK TABLE customers; COMMENT ON COLUMN customers.email IS 'x'; GRANT SELECT ON customers TO bob;
+-- forwards
+
+-- case: DROP
+DROP TABLE customers;
+-- sends: same
+-- effects: ddl
+
+-- case: transaction control
+BEGIN; SAVEPOINT a; ROLLBACK TO a; COMMIT;
+-- sends: same
+-- effects: begin, savepoint a, rollback-to a, commit
+-- barrier
+
+-- case: settings that are followed
+SET search_path = a, "B"; SET LOCAL pgveil.purpose = 'x'; RESET ALL; DISCARD ALL; DEALLOCATE p;
+-- sends: same
+-- effects: set search_path, set pgveil.purpose, reset-all, discard-all, deallocate p
+-- pinned: 0
+-- barrier
+
+-- case: settings that are not
+SET application_name = 'customers'; SET work_mem = '1MB';
+-- forwards
+
+-- case: set_config (peer 77)
+SELECT set_config('search_path', 'x', false);
+-- sends: same
+-- effects: set search_path
+-- pinned: 0, 1
+-- barrier
+
+-- case: set_config that is not certain (peer 77)
+SELECT set_config('search_path', $1, false);
+-- sends: same
+-- effects: unknown-setting
+
+-- case: a statement that is refused refuses the whole text (peer 10)
+SELECT 1; SELECT upper(email) FROM customers;
+-- refused: unsupported-expression
+
+-- case: a text with a protected statement in the middle (peer 10)
+SELECT 1; INSERT INTO customers (email) VALUES ('a@x'); SELECT email FROM customers;
+-- sends
+SELECT 1; INSERT INTO customers (email) VALUES (‹email a@x›); SELECT email FROM customers;
+-- out: 1=email
+
+-- case: not understood and names it (peer 8)
+SELECT email FROM customers WHERE AND;
+-- refused: syntax
