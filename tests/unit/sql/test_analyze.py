@@ -1,0 +1,260 @@
+"""What the corpus can't say: tables that come and go, limits, hostile texts. Ordinary statements are in tests/corpus."""
+
+import pytest
+
+from proxy.policy.rules import Policy, Rule, ValueClass
+from proxy.sql.analyze import analyse
+from proxy.sql.catalog import Catalog, Column, Function, Relation, Snapshot, snapshot
+from proxy.sql.plan import Plan
+
+CLASSES = {"email": ValueClass("email", "email"), "number": ValueClass("number", "text")}
+PUBLIC = ("public",)
+
+
+def column(name: str, number: int, oid: int = 25, typmod: int = -1) -> Column:
+    return Column(name, number, oid, "text", typmod)
+
+
+def rule(table: str, name: str, class_name: str = "email", type_: str | None = None) -> Rule:
+    return Rule(None, "public", table, name, class_name, type_)
+
+
+C = Relation(5, "public", "c", "r", (column("id", 1, 23), column("email", 2), column("note", 3)))
+ORDERS = Relation(6, "public", "o", "r", (column("id", 1, 23), column("note", 2)), triggers=(100,))
+N = Relation(7, "public", "n", "r", (column("i", 1), column("m", 2), column("t", 3), column("d", 4)))
+GONE = Relation(8, "public", "gone", "r", (column("id", 1, 23),))
+TRIGGER = Function(100, "public", "copies", "plpgsql", "begin insert into c values (new.id, new.note); end")
+RULES = (
+    rule("c", "email"),
+    rule("gone", "email"),
+    rule("later", "email"),
+    rule("n", "i", "number", "int4"),
+    rule("n", "m", "number", "numeric(10,2)"),
+    rule("n", "t", "number"),
+    rule("n", "d", "number", "date"),
+)
+POLICY = Policy(classes=CLASSES, rules=RULES)
+
+
+def world(*relations: Relation) -> Snapshot:
+    return snapshot(Catalog("shop", 180000, relations, (TRIGGER,), {}), POLICY, 1)
+
+
+WORLD = world(C, ORDERS, N, GONE)
+
+
+def plan(text: str, path: tuple[str, ...] | None = PUBLIC, within: Snapshot = WORLD, scs: bool = True) -> Plan:
+    return analyse(text.encode(), scs, path, within)
+
+
+def code(text: str, path: tuple[str, ...] | None = PUBLIC, within: Snapshot = WORLD) -> str:
+    refusal = plan(text, path, within).refusal
+    return "" if refusal is None else refusal.code
+
+
+# ---- tables that come and go
+
+
+def test_a_closed_table() -> None:
+    assert code("select id from gone") == "policy-drift"
+    assert code("insert into gone values (1)") == "policy-drift"
+    assert code("alter table gone add column email text") == ""
+
+
+def test_an_awaited_table_that_is_not_there() -> None:
+    assert code("select * from later") == "unknown-relation"
+    assert code("select * from public.later", None) == "unknown-relation"
+    assert code("drop table if exists later") == ""
+
+
+def test_a_table_made_in_the_same_text() -> None:
+    made = plan("create table later (id int, email text not null unique); insert into later values (1, 'x')")
+    assert made.refusal is None
+    assert [value.use for value in made.inputs] == ["write"]
+    assert [(r.schema, r.name) for r in made.statements[0].created] == [("public", "later")]
+    assert made.barrier
+
+
+def test_a_table_made_in_the_same_transaction() -> None:
+    """PEER 15: schema-qualified, other case, later in the transaction."""
+    (made,) = plan("CREATE TABLE public.LATER (id int, email varchar(100))").statements[0].created
+    overlay = WORLD.with_relation(made)
+    later = plan("insert into Later (id, email) values (1, 'x') returning *", within=overlay)
+    assert later.refusal is None
+    assert [value.column.label for value in later.inputs] == ["public.later.email"]
+    outputs = later.statements[0].outputs
+    assert outputs is not None
+    assert [o is not None for o in outputs] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        ("(id int, email varchar(20))", "unsupported-type"),
+        ("(id int, email int)", "unsupported-type"),
+        ("(id int, email citext)", "unsupported-type"),
+        ("(id int, email text default 'x')", "unsupported-statement"),
+        ("(id int, email text default null)", ""),
+        ("(id int, email text generated always as ('x') stored)", "unsupported-statement"),
+        ("(email text, low text generated always as (lower(email)) stored)", "unsupported-expression"),
+        ("(email text check (email <> 'x'))", "unsupported-statement"),
+        ("(email text check (length(email) > 3))", "unsupported-expression"),
+        ("(email text check (email is not null), note text default 'x' check (note <> 'y'))", ""),
+        ("(email text, exclude using gist (email with =))", "unsupported-statement"),
+        ("(email uuid primary key, x int references o (id))", ""),
+        ("(like c)", "unsupported-statement"),
+        ("(email text) inherits (o)", "unsupported-statement"),
+        ("(id int)", ""),
+    ],
+)
+def test_definitions_of_an_awaited_table(definition: str, expected: str) -> None:
+    assert code(f"create table later {definition}") == expected
+
+
+def test_where_create_table_puts_it() -> None:
+    assert code("create table later (email text)", None) == "ambiguous-relation"
+    assert plan("create table other (email text)", ("sales",)).refusal is None
+    (made,) = plan("create table later (email text)", ("missing", "public")).statements[0].created
+    assert (made.schema, made.name) == ("public", "later")
+    (temporary,) = plan("create temp table later (email text)").statements[0].created
+    assert temporary.temporary
+
+
+def test_a_temporary_table_shadows() -> None:
+    shadow = Relation(0, "pg_temp", "c", "r", (column("email", 1),), temporary=True)
+    within = WORLD.with_relation(shadow)
+    assert code("select email from c", within=within) == "ambiguous-relation"
+    assert code("select email from public.c", within=within) == ""
+    assert plan("select email from pg_temp.c", within=within).idle
+
+
+def test_a_table_that_the_transaction_changed() -> None:
+    within = WORLD.closed_by("public", "c", "it was changed in this transaction")
+    assert code("select id from c", within=within) == "changed-in-transaction"
+
+
+def test_triggers_that_write_to_a_protected_table() -> None:
+    assert code("insert into o (id, note) values (1, 'x')") == "depends-on-protected"
+    assert plan("select * from o").idle
+
+
+# ---- values of other types
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("5, -5, 5, null", ""),
+        ("5.5, 5, 5, null", "unsupported-expression"),
+        ("1e3, 5, 5, null", "unsupported-expression"),
+        ("5, -5.25, 1.50, null", ""),
+        ("0x10, 1_000, - 7, null", ""),
+        ("+5, 1, 1, null", "unsupported-expression"),
+        ("true, 1, 1, null", "unsupported-expression"),
+        ("b'1', 1, 1, null", "unsupported-expression"),
+        ("1, 1, 1, 5", "unsupported-expression"),
+        ("1::int, 2::numeric, 3::text, date '2000-01-01'", ""),
+        ("'1', '2', '3', '2000-01-01'::date", ""),
+        ("1::bigint, 1, 1, null", "unsupported-expression"),
+        ("1, 1, 1, now()", "unsupported-expression"),
+    ],
+)
+def test_numbers_as_values(values: str, expected: str) -> None:
+    assert code(f"insert into n values ({values})") == expected
+
+
+def test_signs() -> None:
+    found = plan("insert into n (i, m, t) values (-5, - (7.5), -0)").inputs
+    assert [value.negative for value in found] == [True, True, False]
+    assert plan("update n set i = - - 5").inputs[0].negative is False
+
+
+def test_numbers_as_searches() -> None:
+    assert code("select 1 from n where i = 5 and m = 1.5") == ""
+    assert code("select 1 from n where t = 5") == "unsupported-expression"
+
+
+# ---- the text
+
+
+def test_standard_conforming_strings_off() -> None:
+    found = plan(r"select id from c where email = 'a\'b' and note = 'c'", scs=False)
+    assert found.refusal is None
+    assert [value.literal for value in found.inputs] == [0]
+    assert code(r"select id from c where email = 'a\'b' and note = 'c'") == "syntax"
+
+
+def test_parameters_written_with_noughts() -> None:
+    found = plan("select 1 from c where note = $01 and email = $1")
+    assert found.params is not None
+    assert [(use.source, use.input) for use in found.params] == [(1, None), (1, 0)]
+
+
+def test_parameters_that_the_text_leaves_out() -> None:
+    found = plan("select 1 from c where email = $3")
+    assert found.param_count == 3
+    assert found.params is not None
+    assert [(use.source, use.input) for use in found.params] == [(1, None), (2, None), (3, 0)]
+
+
+def test_a_syntax_error_points_into_the_clients_text() -> None:
+    text = "select 'a long literal', $$another$$ from where c"
+    refusal = plan(text).refusal
+    assert refusal is not None
+    assert refusal.position == text.index("where") + 1
+    quoted = plan("select 'secret' 5 'x' from c").refusal
+    assert quoted is not None
+    assert "secret" not in quoted.message
+
+
+def test_refusals_hold_no_values() -> None:
+    for text in (
+        "select upper(email) from c where note = 'secret'",
+        "insert into c (email) values (lower('secret'))",
+        "select 'secret' from c where email like 'secret'",
+        "select email from c where email = 'secret'::citext",
+        "select email from c where 'secret' 'secret'",
+    ):
+        refusal = plan(text).refusal
+        assert refusal is not None
+        assert "secret" not in f"{refusal.message}{refusal.detail}{refusal.hint}"
+
+
+def test_nothing_at_all() -> None:
+    for text in ("", ";", "-- x", "; ;"):
+        assert plan(text) == Plan()
+
+
+def test_long_statements() -> None:
+    many = " or ".join(f"email = 'x{i}'" for i in range(3000))
+    assert len(plan(f"select id from c where {many}").inputs) == 3000
+    listed = ", ".join(f"'x{i}'" for i in range(5000))
+    assert len(plan(f"select id from c where email in ({listed})").inputs) == 5000
+    assert plan(f"insert into c (id, email) values (1, '{'x' * 1_000_000}')").refusal is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select 1" + "+1" * 5000 + " from c",
+        "select 1" + "+1" * 100_000 + " from c",
+        "select id from c where " + "(id = 1 or " * 2000 + "email = 'x'" + ")" * 2000,
+        " union ".join(["select id from c"] * 3000),
+    ],
+)
+def test_deep_statements_are_refused(text: str) -> None:
+    assert code(text) == "statement-too-large"
+
+
+def test_bytes_that_are_no_utf8_never_get_out() -> None:
+    for raw in (b"select \xff from c", b"select '\xff' from c", b"\xff\xfe", b"select 1 from c where email = '\xc3'"):
+        analyse(raw, True, PUBLIC, WORLD)
+
+
+def test_every_truncation_has_an_answer() -> None:
+    text = (
+        b"with x as (insert into c (email) values ('a', $1) returning *) select c.email::text from c, x where (1, $2)"
+    )
+    for end in range(len(text)):
+        found = analyse(text[:end], True, PUBLIC, WORLD)
+        assert found.refusal is None or found.refusal.message

@@ -1,0 +1,125 @@
+"""Rules on terms that no statement shows alone; statements are in tests/corpus."""
+
+from dataclasses import replace
+
+import pytest
+
+from proxy.errors import Refusal
+from proxy.sql import predicates
+from proxy.sql.findings import Findings
+from proxy.sql.referee import Node
+from proxy.sql.relations import ProtectedColumn
+from proxy.sql.shape import analysis_text, shape
+from proxy.sql.terms import DEFAULT, NULL, PLAIN, Array, Held, Null, Row, Term, WholeRow, held_in
+from proxy.wire.types import parse_type
+
+TEXT = parse_type("text")
+EMAIL = ProtectedColumn("public", "c", "email", "email", True, TEXT, TEXT, 5, 2)
+RANDOM = replace(EMAIL, name="street", class_name="street", deterministic=False)
+
+
+def typed(facade: str, stored: str = "text", name: str = "x") -> ProtectedColumn:
+    return replace(EMAIL, name=name, facade=parse_type(facade), stored=parse_type(stored))
+
+
+def findings() -> Findings:
+    text = b"select 1"
+    cut = shape(text, True)
+    return Findings(text, cut, analysis_text(text, cut), True)
+
+
+def refused(call: str, *args: object) -> str:
+    with pytest.raises(Refusal) as caught:
+        getattr(predicates, call)(*args)
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("text", "varchar(50)"), ("text", "char(40)"), ("date", "date"), ("varchar(50)", "varchar(60)")],
+)
+def test_types_whose_tokens_compare_as_their_values_do(left: str, right: str) -> None:
+    predicates.same(typed(left), typed(right), "=")
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (typed("varchar(50)"), typed("char(40)")),
+        (typed("text"), typed("date")),
+        (typed("uuid", "uuid"), typed("uuid", "text")),
+        (EMAIL, replace(EMAIL, class_name="phone")),
+    ],
+)
+def test_types_and_classes_whose_tokens_do_not(left: ProtectedColumn, right: ProtectedColumn) -> None:
+    assert refused("same", left, right, "=") == "class-mismatch"
+
+
+def test_random_tokens_are_not_compared() -> None:
+    assert refused("same", EMAIL, RANDOM, "=") == "random-token-equality"
+    assert refused("equal", Held(RANDOM), NULL, findings()) == "random-token-equality"
+
+
+@pytest.mark.parametrize("other", [PLAIN, DEFAULT, Row((Held(EMAIL),)), Array((Held(EMAIL),)), WholeRow(EMAIL)])
+def test_what_a_protected_column_is_not_compared_with(other: Term) -> None:
+    for left, right in ((Held(EMAIL), other), (other, Held(EMAIL))):
+        assert refused("equal", left, right, findings()) in ("class-mismatch", "unsupported-expression")
+
+
+def test_null_compares_with_anything() -> None:
+    predicates.equal(Held(EMAIL), NULL, findings())
+    predicates.equal(Row((PLAIN, Held(EMAIL))), Row((PLAIN, Null())), findings())
+
+
+def test_rows_of_different_length() -> None:
+    assert refused("equal", Row((Held(EMAIL),)), Row((PLAIN, PLAIN)), findings()) == "unsupported-expression"
+    assert refused("member", Row((PLAIN, PLAIN)), (Held(EMAIL),), findings(), "IN") == "unsupported-expression"
+    predicates.member(Row((PLAIN, PLAIN)), (PLAIN,), findings(), "IN")
+
+
+def test_merged_types() -> None:
+    merged = predicates.merge(typed("varchar(50)"), typed("text"), "USING")
+    assert merged.facade == TEXT
+    assert predicates.merge(typed("varchar(50)"), typed("varchar(60)"), "USING").facade == parse_type("varchar")
+    assert predicates.merge(typed("date"), typed("date"), "USING").facade.name == "date"
+    for other in (typed("char(40)"), typed("date"), typed("text", "uuid"), replace(EMAIL, class_name="phone")):
+        assert refused("merge", EMAIL, other, "USING") == "class-mismatch"
+
+
+def test_union() -> None:
+    assert predicates.union(NULL, Held(EMAIL), "UNION", True) == Held(EMAIL)
+    assert predicates.union(Held(EMAIL), NULL, "UNION", True) == Held(EMAIL)
+    assert predicates.union(PLAIN, NULL, "UNION", True) in (PLAIN, NULL)
+    assert predicates.union(Held(RANDOM), Held(RANDOM), "UNION ALL", False) == Held(RANDOM)
+    assert refused("union", Held(RANDOM), Held(RANDOM), "UNION", True) == "random-token-equality"
+    assert refused("union", PLAIN, Held(EMAIL), "UNION", True) == "class-mismatch"
+
+
+def test_copies() -> None:
+    predicates.assign(EMAIL, "c.email", Held(replace(EMAIL, name="other")), findings())
+    predicates.assign(RANDOM, "c.street", Held(RANDOM), findings())
+    predicates.assign(EMAIL, "c.email", Held(typed("varchar(50)")), findings())
+    predicates.assign(EMAIL, "c.email", NULL, findings())
+    predicates.assign(None, "c.note", PLAIN, findings())
+    for source in (typed("char(40)"), typed("date"), replace(EMAIL, class_name="phone"), typed("text", "uuid")):
+        assert refused("assign", EMAIL, "c.email", Held(source), findings()) == "class-mismatch"
+    assert refused("assign", typed("varchar(5)"), "c.x", Held(EMAIL), findings()) == "class-mismatch"
+    assert refused("assign", None, "c.note", Held(EMAIL), findings()) == "unprotected-target"
+    assert refused("assign", EMAIL, "c.email", PLAIN, findings()) == "unsupported-expression"
+
+
+def test_arrays() -> None:
+    assert refused("any_of", Held(EMAIL), PLAIN, findings(), "= ANY") == "unsupported-expression"
+    assert refused("any_of", PLAIN, Array((Held(EMAIL),)), findings(), "= ANY") == "unsupported-expression"
+    assert refused("any_of", Held(EMAIL), Array((Array(()),)), findings(), "= ANY") == "unsupported-expression"
+    assert refused("any_of", Held(typed("char(40)")), Array((NULL,)), findings(), "= ANY") == "unsupported-expression"
+    cast = Node("TypeCast", {"typeName": {"names": [{"String": {"sval": "jsonb"}}]}})
+    assert refused("any_of", Held(EMAIL), Array((NULL,), (cast,)), findings(), "= ANY") == "unsupported-expression"
+    predicates.any_of(Held(EMAIL), NULL, findings(), "= ANY")
+    predicates.any_of(Held(EMAIL), Array((NULL, Held(EMAIL))), findings(), "= ANY")
+
+
+def test_what_is_held_in_a_term() -> None:
+    assert held_in(Row((PLAIN, Array((Held(EMAIL),))))) == EMAIL
+    assert held_in(WholeRow(EMAIL)) == EMAIL
+    assert held_in(WholeRow(None)) is held_in(NULL) is held_in(Row(())) is None
