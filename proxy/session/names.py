@@ -42,7 +42,7 @@ class Change(Generic[T]):
 
 @final
 class Names(Generic[T]):
-    """See the module. Changes among plain meanings are not tracked: whichever holds, the message passes as it is."""
+    """See the module. Among plain meanings nothing is uncertain: whichever holds, the message passes as it is."""
 
     __slots__ = ("_now", "_open")
 
@@ -72,14 +72,15 @@ class Names(Generic[T]):
         else:
             self._now[name] = new
         made = Change(self, name, old, new, batch)
-        if (old is not None and not old.plain) or (new is not None and not new.plain) or name in self._open:
-            self._open.setdefault(name, []).append(made)
+        self._open.setdefault(name, []).append(made)
         return made
 
     def uncertain(self, name: bytes, batch: int) -> bool:
         """Whether it depends on replies to an earlier batch what the name stands for."""
         changes = self._open.get(name)
-        return changes is not None and changes[-1].batch != batch
+        if changes is None or changes[-1].batch == batch:
+            return False
+        return any(meaning is not None and not meaning.plain for c in changes for meaning in (c.old, c.new))
 
     def done(self, change: Change[T]) -> None:
         self._leave(change)
