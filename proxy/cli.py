@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from proxy.config import Settings, load
 from proxy.documents import Faults
 from proxy.errors import Unavailable
 from proxy.observe import setup
+from proxy.tables import table
 from proxy.vault.faults import KeyFault, VaultFault
 from proxy.vault.store import Store
 
@@ -306,13 +308,10 @@ def _print_rows(rows: list[dict[str, object]], arguments: argparse.Namespace) ->
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return
-    if not rows:
-        return
-    shown = [[_cell(value) for value in row.values()] for row in rows]
-    names = list(rows[0])
-    widths = [max(len(name), *(len(row[i]) for row in shown)) for i, name in enumerate(names)]
-    for line in [names, *shown]:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    if rows:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        for line in table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows], width):
+            print(line)
 
 
 def _cell(value: object) -> str:

@@ -37,6 +37,7 @@ SETTINGS: Final = {
     "log_statement": "all",  # so that its log, too, can be searched for personal data
 }
 INITDB: Final = ("-U", SUPERUSER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
+ENTER: Final = "\nSet TMPDIR to a directory that account '{}' can enter: PostgreSQL runs as it, not as root."
 MISSING: Final = (
     "the demonstration brings its own PostgreSQL, which is not installed here\n"
     "  from a clone: make demo\n"
@@ -169,7 +170,8 @@ def _initialise(binaries: Path, directory: Path, account: Account, secret: str) 
     )
     password.unlink()
     if done.returncode:
-        raise DemoFault(f"the embedded PostgreSQL can't be made:\n{done.stderr.strip()}", 3)
+        hint = ENTER.format(account.name) if "Permission denied" in done.stderr and account != OURSELVES else ""
+        raise DemoFault(f"the embedded PostgreSQL can't be made:\n{done.stderr.strip()}{hint}", 3)
 
 
 def _launch(binaries: Path, directory: Path, account: Account, port: int) -> Child:

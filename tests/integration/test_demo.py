@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,16 +26,16 @@ SECONDS = 120  # of patience: other tests share the machine; alone it takes thre
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A TMPDIR of the demonstration's own, whatever account its server runs as; it must be empty afterwards."""
+def place() -> Iterator[Path]:
+    """A TMPDIR of the demonstration's own, which any account can enter (pytest's are private); empty afterwards."""
     if find("18") is None:
         pytest.skip("the `demo` extra is not installed")
-    for parent in (tmp_path, *tmp_path.parents[:3]):
-        if parent.stat().st_uid == os.getuid() and parent != Path("/tmp"):
-            parent.chmod(0o711)
-    yield tmp_path
-    assert list(tmp_path.iterdir()) == []
-    assert [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in _line(p)] == []
+    with tempfile.TemporaryDirectory(prefix="demo-test-") as name:
+        path = Path(name)
+        path.chmod(0o711)
+        yield path
+        assert list(path.iterdir()) == []
+        assert [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if name in _line(p)] == []
 
 
 def _line(process_seen: psutil.Process) -> str:
@@ -97,8 +98,8 @@ def test_two_at_once_on_other_ports(place: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_stays_until_a_signal(place: Path, number: signal.Signals) -> None:
-    log = place.parent / f"{place.name}.log"
+def test_it_stays_until_a_signal(place: Path, tmp_path: Path, number: signal.Signals) -> None:
+    log = tmp_path / "log"
     staying = process.launch(argv(), log, env=environment(place))
     try:
         process.wait_for("its last line", lambda: "configuration " in log.read_text(), SECONDS)
@@ -112,7 +113,6 @@ def test_it_stays_until_a_signal(place: Path, number: signal.Signals) -> None:
     finally:
         code = process.reap(staying, number, 60)
     assert code == 0, log.read_text()
-    log.unlink()
     for url in (application, database):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", urlsplit(url).port or 0)) != 0
@@ -124,12 +124,11 @@ def found(text: str, what: str) -> str:
     return match[1]
 
 
-def test_a_signal_while_it_starts_leaves_nothing(place: Path) -> None:
-    log = place.parent / f"{place.name}.log"
+def test_a_signal_while_it_starts_leaves_nothing(place: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
     starting = process.launch(argv(), log, env=environment(place))
     process.wait_for("its server's directory", lambda: list(place.iterdir()), SECONDS)
     assert process.reap(starting, signal.SIGINT, 60) == 130
-    log.unlink()
 
 
 def test_a_port_that_is_taken_is_said(place: Path) -> None:
@@ -164,3 +163,10 @@ def test_the_policy_in_the_package_is_the_one_in_policies() -> None:
 def test_the_script_is_cut_into_its_statements() -> None:
     first = [each.split()[0] for each in statements(SHOP.read_text())]
     assert first == ["CREATE"] * 3 + ["INSERT"] * 5
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another account")
+def test_a_place_that_its_account_can_not_enter_is_said(place: Path) -> None:
+    place.chmod(0o700)
+    with pytest.raises(RuntimeError, match=r"exit 3: (?s:.*)Set TMPDIR to a directory that account"):
+        once(place)
