@@ -129,6 +129,7 @@ class Ledger:
         """A ReadyForQuery came. Returns the entry it ends; None if none was owed."""
         head = self.head()
         if head is None or head.kind not in (QUERY, SYNC, FUNCTION):
+            self.skipping = False  # a Sync sent into a COPY that had failed already
             return None
         self._queue.popleft()
         self.status = status

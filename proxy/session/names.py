@@ -63,12 +63,12 @@ class Names(Generic[T]):
         return dict(self._now)
 
     def change(self, name: bytes, new: T | None, batch: int) -> Change[T] | None:
-        """The name stands for `new` from now on. None: it stood for nothing and still does."""
+        """The name stands for `new` from now on. None: it stands for nothing, whatever comes."""
         old = self._now.get(name)
         if new is None:
-            if old is None:
+            if old is None and name not in self._open:
                 return None
-            del self._now[name]
+            self._now.pop(name, None)
         else:
             self._now[name] = new
         made = Change(self, name, old, new, batch)

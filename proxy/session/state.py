@@ -10,7 +10,7 @@ from typing import Final, Protocol, final
 from proxy.errors import Bug, Refusal, Side
 from proxy.policy.access import Access, resolve
 from proxy.session.effects import Ask, Close, Context, Effect, Note, Principal, Request, ToClient, ToServer
-from proxy.session.ledger import Ledger, Owed
+from proxy.session.ledger import PLAIN_SYNC, Ledger, Owed
 from proxy.session.limits import Limits
 from proxy.session.names import Names
 from proxy.session.settings import UNKNOWN, Settings
@@ -255,7 +255,8 @@ class State:
         return None if self.world is None else self.world.snapshot
 
     def authenticate(self) -> None:
-        """AuthenticationOk came: the start-up parameters are now the principal."""
+        """AuthenticationOk came: the start-up parameters are now the principal; a ReadyForQuery will follow."""
+        self.ledger.push(PLAIN_SYNC)
         get = self.params.get
         user = get("user", "")
         self.principal = Principal(

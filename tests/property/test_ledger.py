@@ -14,7 +14,6 @@ from proxy.session.statements import Prepared
 from proxy.sql.plan import FORWARD, Edit, Plan
 
 DATA = 0  # CopyData: no reply of its own
-ACKNOWLEDGED = (ledger.PARSE, ledger.BIND, ledger.DESCRIBE_STATEMENT, ledger.CLOSE)
 PROTECTED = Plan(edits=(Edit((0, 0), (0, 0), text=b" "),))
 
 
@@ -179,8 +178,10 @@ one = (
     | st.builds(
         Message,
         st.sampled_from(
-            [ledger.BIND, ledger.DESCRIBE_STATEMENT, ledger.DESCRIBE_PORTAL, ledger.EXECUTE, ledger.SYNC]
-            + [ledger.SYNC, ledger.QUERY, ledger.FUNCTION]
+            [
+                *(ledger.BIND, ledger.DESCRIBE_STATEMENT, ledger.DESCRIBE_PORTAL, ledger.EXECUTE),
+                *(ledger.SYNC, ledger.SYNC, ledger.QUERY, ledger.FUNCTION),
+            ]
         ),
         outcomes,
     )
@@ -220,5 +221,3 @@ def test_a_message_that_is_not_sent_would_not_have_been_read(script: list[list[M
         assert (len(wire.coming) == 0) == skipping
         wire.settle()
     wire.check()
-
-

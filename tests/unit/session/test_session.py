@@ -189,6 +189,7 @@ def test_a_statement_sent_before_the_first_ready_for_query_gets_its_own_reply() 
     link.client(query("insert into customers(email) values ('a@b.c')"))
     link.server(greeting[-1])
     link.got()
+    assert len(link.session.state.ledger) == 1
     link.server(failed("23505", "dup", D="Key (email)=(x) already exists."), ready())
     assert kinds(link.got()) == "EZ"
     assert len(link.session.state.ledger) == 0
