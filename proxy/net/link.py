@@ -2,11 +2,12 @@
 
 Carries bytes, performs effects, keeps both directions from filling memory. Decides nothing about messages. Flow
 control: what one side can't take stops reading from the other; the session itself may pause a side too; reading goes
-on when every reason is gone. Bytes for the client are held back while an audit record that they depend on is not yet
-durable.
+on when every reason is gone. Bytes for the client wait behind a gate while an audit record that they depend on is not
+yet durable.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, cast, final
 
@@ -33,6 +34,8 @@ from proxy.session.session import Session
 
 # Bytes a transport may hold before its writer is stopped; the kernel's socket buffers come on top.
 WRITE_HIGH: Final = 256 * 1024
+# Bytes for the client that may wait for the audit before the server is stopped: a few chunks of rows.
+HELD_HIGH: Final = 1 << 20
 # Seconds that a peer gets to take the last bytes of a link that ends.
 LINGER: Final = 10.0
 
@@ -106,8 +109,9 @@ class Link:
         self._over = over
         self._dialling = False
         self._for_server: list[bytes] = []  # written before the server connection was there
-        self._held: list[bytes] = []  # for the client, until the audit records are durable
-        self._holds = 0
+        # For the client, in order: bytes, and gates that are shut until an audit record is durable.
+        self._queue: deque[bytes | Gate] = deque()
+        self._queued = 0  # bytes
         self._client_closing = False
         self._performing = False
         self._ended = False
@@ -220,10 +224,13 @@ class Link:
 
     def _to_client(self, data: bytes) -> None:
         self._sent["to_client"] += len(data)
-        if self._holds:
-            self._held.append(data)
-        else:
+        if not self._queue:
             self.client.write(data)
+            return
+        self._queue.append(data)
+        self._queued += len(data)
+        if self._queued > HELD_HIGH:
+            self.server.stop("audit")
 
     def _to_server(self, data: bytes) -> None:
         self._sent["to_server"] += len(data)
@@ -246,7 +253,7 @@ class Link:
         raise Bug("TLS to clients is not configured")
 
     def _close(self, side: Side) -> None:
-        if side == "client" and self._holds:
+        if side == "client" and self._queue:
             self._client_closing = True
             return
         half = self.client if side == "client" else self.server
@@ -286,31 +293,51 @@ class Link:
 
     def _answer(self, ticket: int, result: object, events: Sequence[Event]) -> None:
         if events:
-            self._holds += 1
-            self._tasks.spawn(self._record(events), "audit")
+            gate = Gate()
+            self._queue.append(gate)
+            self._tasks.spawn(self._record(events, gate), "audit")
         self.session.answer(ticket, result)
 
-    async def _record(self, events: Sequence[Event]) -> None:
-        """Nothing more goes to the client until the events are durable; never, if they can't be."""
+    async def _record(self, events: Sequence[Event], gate: "Gate") -> None:
+        """Nothing behind the gate goes to the client until the events are durable; never, if they can't be."""
         try:
             await self._answers.record(events)
         except Unavailable as gone:
-            self._held.clear()
+            self._queue.clear()
+            self._queued = 0
             self.session.lost(failure(gone).refusal)
-            self._release(True)
-            return
-        self._release(False)
+            self.perform()
+        gate.open = True
+        self._drain()
 
-    def _release(self, failed: bool) -> None:
-        self._holds = 0 if failed else self._holds - 1
-        if self._holds:
-            return
-        self.perform()
-        held, self._held = self._held, []
-        if held:
-            self.client.write(b"".join(held))
-        if self._client_closing:
+    def _drain(self) -> None:
+        """Send what no gate is before."""
+        queue, ready = self._queue, []
+        while queue:
+            first = queue[0]
+            if isinstance(first, Gate):
+                if not first.open:
+                    break
+            else:
+                ready.append(first)
+                self._queued -= len(first)
+            queue.popleft()
+        if ready:
+            self.client.write(b"".join(ready))
+        if self._queued <= HELD_HIGH // 2:
+            self.server.go("audit")
+        if not queue and self._client_closing:
             self._close("client")
+
+
+@final
+class Gate:
+    """An audit record that is being made durable; what stands behind it in the queue depends on it."""
+
+    __slots__ = ("open",)
+
+    def __init__(self) -> None:
+        self.open = False
 
 
 def failure(gone: Unavailable) -> Failure:
