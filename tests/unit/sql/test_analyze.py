@@ -1,4 +1,4 @@
-"""What the corpus can't say: tables that come and go, limits, hostile texts. Ordinary statements are in tests/corpus."""
+"""What the corpus can't say: tables that come and go, limits, hostile texts. Ordinary statements are in the corpus."""
 
 import pytest
 

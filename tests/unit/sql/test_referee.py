@@ -1,7 +1,7 @@
 import pytest
 
 from proxy.errors import Refusal
-from proxy.sql.referee import MAX_CHAIN, Node, parse, walk, wrapped
+from proxy.sql.referee import MAX_CHAIN, Node, parse, walk, without_comments, wrapped
 
 
 def refusal(text: bytes) -> Refusal:
@@ -82,3 +82,32 @@ def test_too_deep_a_tree_is_a_recursion_error() -> None:
 
 def test_a_long_flat_list_is_fine() -> None:
     assert len(parse(b"select 1 in (" + b"2," * 20000 + b"3)")) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"select 1 where a not /* x */ in (1)",
+        b"select 1 where a not -- x\n between 1 and 2",
+        b"select a from b order by a nulls /* x /* y */ */ first",
+        b"with /**/ time as (select 1) select 1",
+    ],
+)
+def test_comments_behind_words_that_look_ahead(text: bytes) -> None:
+    assert len(parse(text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"a--b\nc", b"a   \nc"),
+        (b"a/* /* */ */b", b"a           b"),
+        (b"'--' \"/*\" $$--$$ U&\"--\" x'' -- y", b"'--' \"/*\" $$--$$ U&\"--\" x''     "),
+        (b"a +--b", b"a +   "),
+        (b"a */* b */ c", b"a *        c"),
+        (b"a - - b / c", b"a - - b / c"),
+        (b"a /* b", b"a     "),
+    ],
+)
+def test_without_comments(text: bytes, expected: bytes) -> None:
+    assert without_comments(text) == expected
