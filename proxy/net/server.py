@@ -31,6 +31,8 @@ from proxy.vault.vault import Vault
 TICK: Final = 1.0  # seconds between looks at time-outs
 # Threads that make plans: the work is Python's, more would only take turns.
 ANALYSERS: Final = 1
+# Links over the bound that may wait to be told so; more are closed unheard.
+TURNED_AWAY: Final = 100
 TOO_MANY: Final = Refusal("too-many-connections", "sorry, too many clients already", "See limits.connections.")
 
 
@@ -46,6 +48,7 @@ class Server:
         self._upstream = upstream
         self._ready_line = ready_line
         self._links: set[Link] = set()
+        self._turned_away = 0  # of them: those that are only waited for to tell them so
         self._tasks = Tasks()
         self._listeners: list[asyncio.Server] = []
         self._analysers = ThreadPoolExecutor(ANALYSERS, "analyse")
@@ -150,16 +153,21 @@ class Server:
         return _Arrival(self)
 
     def open(self, client: str) -> Half | None:
-        """The client half of a new link, or None if there are too many."""
-        if len(self._links) >= self._settings.limits.connections:
+        """The client half of a new link, or None if there are far too many. One too many is told so when it has said
+        what it wants, as the server does: libpq shows no error that comes before, and a cancel request needs no place.
+        """
+        most = self._settings.limits.connections
+        if len(self._links) >= most + TURNED_AWAY:
             count("links", outcome="refused")
             return None
+        turned_away = TOO_MANY if len(self._links) - self._turned_away >= most else None
         deadline = asyncio.get_running_loop().time() + self._settings.timeouts.startup
         bounds = self._settings.limits
         limits = Limits(bounds.waiting, bounds.result_buffer, bounds.statement, bounds.statements, deadline)
-        session = Session(client, limits=limits)
+        session = Session(client, limits=limits, turned_away=turned_away)
         link = Link(session, self._upstream, self._answers, self._tasks, self._closed)
         self._links.add(link)
+        self._turned_away += turned_away is not None
         add_gauge("open_links", 1)
         return link.client
 
@@ -167,7 +175,9 @@ class Server:
         if link in self._links:
             self._links.discard(link)
             add_gauge("open_links", -1)
-            count("links", outcome="closed")
+            refused = link.session.turned_away is not None
+            self._turned_away -= refused
+            count("links", outcome="refused" if refused else "closed")
             if not self._links and self._stopping.is_set():
                 self._empty.set()
 

@@ -36,9 +36,9 @@ SHUTDOWN: Final = Refusal("shutdown", "terminating connection due to administrat
 @final
 class Session:
     """client: its address ('' for a Unix socket). tls_subject: of its certificate. tls: SSLRequest is answered with S.
-    limits: see there."""
+    limits: see there. turned_away: why this client gets no link; it may still cancel a statement of another."""
 
-    __slots__ = ("_catalog_ticket", "_clients", "_first", "_servers", "state", "tls")
+    __slots__ = ("_catalog_ticket", "_clients", "_first", "_servers", "state", "tls", "turned_away")
 
     def __init__(
         self,
@@ -46,8 +46,10 @@ class Session:
         tls_subject: str = "",
         tls: bool = False,
         limits: Limits = DEFAULTS,
+        turned_away: Refusal | None = None,
     ) -> None:
         self.state = State(client, tls_subject, limits)
+        self.turned_away = turned_away
         self.tls = tls
         self._first = StartupFrames()
         self._clients = ClientLane(self.state, MAX_MESSAGE)
@@ -180,6 +182,9 @@ class Session:
     def _start(self, packet: bytes, params: tuple[tuple[bytes, bytes], ...]) -> None:
         """The server gets the packet as it came, whatever is in it, and judges it."""
         state = self.state
+        if self.turned_away is not None:
+            state.fatal(self.turned_away)
+            return
         state.params = {k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in params}
         note_startup(state.settings, state.params)
         state.to_server.append(packet)
