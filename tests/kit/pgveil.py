@@ -15,6 +15,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +25,7 @@ from urllib.parse import quote, urlencode
 import psutil
 import psycopg
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.kit import process
 from tests.kit.servers import ROOT, Server, free_port, url
@@ -185,3 +188,20 @@ class Pgveil:
     def admin_url(self, path: str, **query: str) -> str:
         tail = f"?{urlencode(query, quote_via=quote)}" if query else ""
         return f"http://127.0.0.1:{self.admin_port}{path}{tail}"
+
+    def page(self, path: str) -> tuple[int, str]:
+        """Status and body of a page of the admin port."""
+        try:
+            with urllib.request.urlopen(self.admin_url(path), timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A sample of /metrics, 0 where it was never counted. name: in full."""
+        for family in text_string_to_metric_families(self.page("/metrics")[1]):
+            for sample in family.samples:
+                if sample.name == name and sample.labels == labels:
+                    return float(sample.value)
+        return 0.0
