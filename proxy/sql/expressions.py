@@ -244,7 +244,7 @@ class Expressions:
         if bare == "set_config" and name[:-1] in ([], ["pg_catalog"]):
             self._set_config(node, scope)
             return PLAIN
-        counts = bare == "count" and name[:-1] in ([], ["pg_catalog"]) and not node.flag("agg_within_group")
+        counts = bare == "count" and self._is_own_count(name) and not node.flag("agg_within_group")
         for arg in node.nodes("args"):
             term = self.term(arg, scope)
             if counts and isinstance(term, Held):
@@ -259,6 +259,12 @@ class Expressions:
         if window is not None:
             self.window(window, scope)
         return PLAIN
+
+    def _is_own_count(self, name: list[str]) -> bool:
+        """PostgreSQL's count(): a function of that name for text would be preferred to its count("any")."""
+        if len(name) > 1:
+            return name[:-1] == ["pg_catalog"]
+        return not any(function.name == "count" for function in self.tables.snapshot.catalog.functions)
 
     def _callable(self, name: list[str]) -> None:
         """Raises Refusal for a function that reaches a protected table, or could."""
