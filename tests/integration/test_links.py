@@ -112,7 +112,7 @@ def test_a_driver_cancels_its_statement(pgveil: Pgveil, pg: Server, shop: str) -
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_cancel_with_a_wrong_key_does_nothing(pgveil: Pgveil, shop: str) -> None:
+def test_a_cancel_with_a_wrong_key_does_nothing(pgveil: Pgveil, pg: Server, shop: str) -> None:
     with WireClient.login(pgveil.port, shop) as client:
         client.send(f'Query "{SLEEP}"')
         wait_for("the statement to run", lambda: running(pg, SLEEP))
