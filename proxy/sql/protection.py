@@ -63,15 +63,20 @@ def lay(catalog: Catalog, policy: Policy) -> Protection:
             work.protect(relation, of_table)
     work.inherit(catalog.relations)
     dependents = _dependents(catalog.relations, work)
-    functions = _functions(catalog.functions, {*work.named(), *[name for _, name in dependents]})
+    names = {*work.named(), *[name for _, name in dependents]}
+    functions = _functions(catalog.functions, names)
+    building = _builders(catalog.functions, functions) if names else []
     return Protection(
         columns=MappingProxyType({name: MappingProxyType(found) for name, found in work.columns.items()}),
         closed=MappingProxyType(work.closed),
         awaited=MappingProxyType(work.awaited),
         dependents=MappingProxyType(dependents),
-        functions=MappingProxyType({(f.schema, f.name): "its body names a protected table" for f in functions}),
+        functions=MappingProxyType(
+            {(f.schema, f.name): "it runs statements that it builds as text" for f in building}
+            | {(f.schema, f.name): "its body names a protected table" for f in functions}
+        ),
         writes=MappingProxyType(_writes(catalog.relations, functions, work)),
-        reaching=frozenset([f.oid for f in functions]),
+        reaching=frozenset([f.oid for f in (*functions, *building)]),
         drift=tuple(work.drift),
     )
 
@@ -212,6 +217,19 @@ def _functions(functions: tuple[Function, ...], names: set[str]) -> list[Functio
         left = [f for f in left if id(f) not in known]
         names = {f.name for f in news}
     return found
+
+
+# EXECUTE of PL/pgSQL (not that of CREATE TRIGGER), and the ways of other languages to run a text.
+_BUILDS: Final = re.compile(r"\bexecute\b(?!\s+(?:function|procedure)\b)|\bspi_|\bplpy\.|\bplv8\.", re.IGNORECASE)
+
+
+def _builders(functions: tuple[Function, ...], known: list[Function]) -> list[Function]:
+    """Functions that run what they build as text, and functions that name one of those: which tables they reach shows
+    in no catalog. Triggers are left out: nobody calls them, and `check` looks at those of protected tables."""
+    there = {id(f) for f in known}
+    found = [f for f in functions if id(f) not in there and f.language != "sql" and _BUILDS.search(f.source)]
+    left = tuple([f for f in functions if id(f) not in there and f not in found])
+    return found + _functions(left, {f.name for f in found})
 
 
 def identifiers(names: set[str]) -> re.Pattern[str]:
