@@ -1,0 +1,373 @@
+"""What a client sees of results, errors and notices."""
+
+import pytest
+
+from proxy.errors import Refusal
+from proxy.session.effects import Pause, Resume, Reveal, Tokenise
+from proxy.session.limits import Limits
+from proxy.wire import messages as m
+from tests.unit.session.driver import (
+    BORN,
+    BOUND,
+    EMAIL,
+    ID,
+    NAME,
+    NO_DATA,
+    PARSED,
+    REF,
+    SUSPENDED,
+    SYNC,
+    Link,
+    bind,
+    columns,
+    describe,
+    done,
+    error,
+    execute,
+    failed,
+    kinds,
+    parse,
+    query,
+    ready,
+    row,
+    split,
+)
+
+VALUE = b"s@cret.de"
+
+
+def selecting(link: Link, *fields: m.Field, text: str = "select id, email from customers") -> Link:
+    link.client(query(text)).server(columns(*(fields or (ID, EMAIL))))
+    link.sent(), link.got()
+    return link
+
+
+# ---- rows -----------------------------------------------------------------------------------------------------------
+
+
+def test_tokens_become_values_and_the_rest_stays() -> None:
+    link = selecting(Link())
+    token = link.vault.token("email", VALUE)
+    link.server(row(b"1", token), row(b"2", None), row(b"3", token), done("SELECT 3"), ready())
+    assert link.got() == [row(b"1", VALUE), row(b"2", None), row(b"3", VALUE), done("SELECT 3"), ready()]
+
+
+def test_a_chunk_is_one_question_whatever_its_rows() -> None:
+    link = selecting(Link())
+    tokens = [link.vault.token("email", b"%d@b.c" % i) for i in range(5)]
+    link.server(*[row(b"1", token) for token in tokens * 3])
+    assert [len(request.tokens) for request in link.asked if isinstance(request, Reveal)] == [5]
+
+
+def test_order_is_kept_when_answers_come_late() -> None:
+    link = selecting(Link())
+    one, two = link.vault.token("email", b"1@b.c"), link.vault.token("email", b"2@b.c")
+    link.held = (Reveal,)
+    link.server(row(b"1", one)).server(row(b"2", two), done("SELECT 2"), ready())
+    assert link.got() == []
+    first = link.asks.pop(0)
+    link.release()
+    assert link.got() == []
+    link.session.answer(first.ticket, link.reply(first.request))
+    assert link.drain().got() == [row(b"1", b"1@b.c"), row(b"2", b"2@b.c"), done("SELECT 2"), ready()]
+
+
+@pytest.mark.parametrize(
+    ("user", "shown"), [("shop", VALUE), ("support", b"s***@cret.de"), ("viewer", None), ("stranger", None)]
+)
+def test_what_each_role_sees(user: str, shown: bytes | None) -> None:
+    link = selecting(Link(user))
+    token = link.vault.token("email", VALUE)
+    link.server(row(b"1", token))
+    got = m.parse_data_row(link.to_client, 5, len(link.to_client))[1]
+    if user == "support":
+        assert got is not None and got not in (VALUE, token) and b"@" in got
+    else:
+        assert got == (shown or token)
+
+
+@pytest.mark.parametrize("user", ["shop", "support", "viewer"])
+def test_a_value_that_is_no_token_is_shown_by_its_columns_class(user: str) -> None:
+    link = selecting(Link(user))
+    link.server(row(b"1", VALUE))
+    if user == "shop":
+        assert link.got() == [row(b"1", VALUE)]
+    else:
+        assert VALUE not in link.to_client and link.to_client
+
+
+def test_deny_refuses_the_statement() -> None:
+    link = Link("nobody").client(query("select email from customers"))
+    assert b"customers" not in link.to_server
+    link.server(failed("22P02"), ready())
+    told = link.errors()[0]
+    assert (told[b"C"], told[b"c"], told[b"t"]) == (b"42501", b"email", b"customers")
+
+
+def test_more_values_than_the_role_may_see_at_once() -> None:
+    link = selecting(Link("capped"))
+    token = link.vault.token("email", VALUE)
+    link.server(row(b"1", token), row(b"1", token), row(b"1", token))
+    assert kinds(link.got()) == "DDD"
+    link.server(row(b"1", token))
+    told = link.errors()[0]
+    assert told[b"C"] == b"54000" and link.closed
+
+
+def test_the_vault_fails_in_the_middle_of_a_result() -> None:
+    """PEER-FAILURES 94: nothing of the chunk goes out and the client can't take the statement for done."""
+    link = selecting(Link())
+    token = link.vault.token("email", VALUE)
+    link.server(row(b"1", token))
+    link.got()
+    link.fail[Reveal] = Refusal("vault-unavailable", "the vault is not reachable")
+    link.server(row(b"2", token), done("SELECT 2"), ready())
+    got = link.got()
+    assert kinds(got) == "E" and error(got[0])[b"C"] == b"57P03" and error(got[0])[b"S"] == b"FATAL"
+    assert link.closed
+
+
+def test_a_value_that_the_clients_encoding_cannot_show() -> None:
+    link = selecting(Link(settings={"client_encoding": "LATIN1"}), NAME, text="select name from customers")
+    link.server(row(link.vault.token("person", "Zoë".encode())))
+    assert link.got() == [row(b"Zo\xeb")]
+    link.server(row(link.vault.token("person", "Ж".encode())))
+    assert link.errors()[0][b"C"] == b"22P05" and link.closed
+
+
+def test_a_date_in_text_and_binary() -> None:
+    link = Link()
+    token = link.vault.token("birthday", b"2000-01-02")
+    link.client(parse("select born from customers"), bind(results=(1,)), execute(), SYNC)
+    link.server(PARSED, BOUND, row(token))
+    assert link.got()[2] == row((1).to_bytes(4, "big"))
+
+
+def test_a_uuid_column_in_binary() -> None:
+    link = Link()
+    token = link.vault.token("free", b"11111111-2222-3333-4444-555555555555")
+    link.client(parse("select ref from customers"), bind(results=(1,)), execute(), SYNC)
+    link.server(PARSED, BOUND, row(bytes.fromhex(token.replace(b"-", b"").decode())))
+    assert link.got()[2] == row(bytes.fromhex("11111111222233334444555555555555"))
+
+
+def test_formats_of_each_column() -> None:
+    """PEER-FAILURES 60."""
+    link = Link()
+    email, born = link.vault.token("email", VALUE), link.vault.token("birthday", b"2000-01-02")
+    link.client(parse("select email, id, born from customers"), bind(results=(0, 1, 1)), execute(), SYNC)
+    link.server(PARSED, BOUND, row(email, b"\0\0\0\1", born))
+    assert link.got()[2] == row(VALUE, b"\0\0\0\1", (1).to_bytes(4, "big"))
+
+
+def test_portals_in_turns_keep_their_own_columns() -> None:
+    """PEER-FAILURES 58."""
+    link = Link()
+    token = link.vault.token("email", VALUE)
+    link.client(parse("select email from customers", b"s"), bind(name=b"s", portal=b"a"))
+    link.client(parse("select id from customers", b"t"), bind(name=b"t", portal=b"b"))
+    link.client(execute(b"a", 1), execute(b"b", 1), execute(b"a", 1), SYNC)
+    link.server(PARSED, BOUND, PARSED, BOUND)
+    link.server(row(token), SUSPENDED, row(b"1"), SUSPENDED, row(token), done("SELECT 1"), ready())
+    assert link.got()[4:] == [row(VALUE), SUSPENDED, row(b"1"), SUSPENDED, row(VALUE), done("SELECT 1"), ready()]
+
+
+def test_several_statements_of_one_query_have_their_own_columns() -> None:
+    link = Link().client(query("select id from customers; select email from customers; select 1"))
+    token = link.vault.token("email", VALUE)
+    link.server(columns(ID), row(b"7"), done("SELECT 1"), columns(EMAIL), row(token), done("SELECT 1"))
+    link.server(columns(m.Field(b"x", 0, 0, 23, 4, -1, 0)), row(b"1"), done("SELECT 1"), ready())
+    assert [frame for frame in link.got() if frame[:1] == b"D"] == [row(b"7"), row(VALUE), row(b"1")]
+
+
+def test_a_row_of_another_width_closes_the_link() -> None:
+    link = selecting(Link())
+    link.server(row(b"1"))
+    assert link.closed and link.got() == []
+
+
+def test_notices_between_rows() -> None:
+    link = selecting(Link())
+    token = link.vault.token("email", VALUE)
+    notice = m.build_notice_response([(b"S", b"NOTICE"), (b"C", b"00000"), (b"M", b"hello")])
+    link.server(row(b"1", token), notice, row(b"2", token))
+    assert link.got() == [row(b"1", VALUE), notice, row(b"2", VALUE)]
+
+
+# ---- descriptions ---------------------------------------------------------------------------------------------------
+
+
+def test_types_are_those_of_a_plaintext_database() -> None:
+    link = Link()
+    link.client(parse("select born, ref from customers where email = $1"), describe(), SYNC)
+    link.server(PARSED, m.build_parameter_description([25]), columns(BORN, REF), ready())
+    got = [frame for frame in link.got() if frame[:1] == b"T"][-1]
+    fields = m.parse_row_description(got, 5, len(got))
+    assert [(field.type_oid, field.size, field.table_oid) for field in fields] == [(1082, 4, 16400), (2950, 16, 16400)]
+
+
+def test_a_masked_date_is_a_date_and_a_token_is_what_is_stored() -> None:
+    for user, oid in (("support", 1082), ("viewer", 25)):
+        link = Link(user).client(query("select born from customers")).server(columns(BORN))
+        got = link.got()[0]
+        assert m.parse_row_description(got, 5, len(got))[0].type_oid == oid
+
+
+def test_parameter_types_are_the_clients() -> None:
+    link = Link()
+    link.client(parse("insert into customers(id, born, email) values ($1, $2, $3)"), describe(), SYNC)
+    link.server(PARSED, m.build_parameter_description([23, 25, 25]), NO_DATA, ready())
+    assert link.got()[1] == m.build_parameter_description([23, 1082, 25])
+
+
+def test_one_parameter_in_two_roles() -> None:
+    """PEER-FAILURES 43: the server has one parameter more, the client does not see it."""
+    link = Link()
+    link.client(parse("insert into customers(email, note) values ($1, $1)"), describe(), bind([VALUE]), SYNC)
+    sent = link.sent()
+    if kinds(sent)[0] == "P" and b"customers" in sent[0]:
+        parts = m.parse_bind(sent[2], 5, len(sent[2]))
+        assert sorted(parts.params, key=str) == sorted([VALUE, link.vault.token("email", VALUE)], key=str)
+        link.server(PARSED, m.build_parameter_description([25, 25]), NO_DATA)
+        assert link.got()[1] == m.build_parameter_description([25])
+
+
+def test_a_catalog_that_has_moved_under_the_plan_ends_the_link() -> None:
+    for fields in ((ID,), (EMAIL, EMAIL)):
+        link = Link().client(query("select id, email from customers"))
+        link.server(columns(*fields))
+        assert link.errors()[0][b"C"] == b"0A000" and link.closed
+
+
+# ---- errors and notices ---------------------------------------------------------------------------------------------
+
+
+def duplicate(link: Link) -> bytes:
+    token = link.vault.token("email", VALUE)
+    return failed(
+        "23505",
+        'duplicate key value violates unique constraint "k"',
+        D=f"Key (email)=({token.decode()}) already exists.",
+    )
+
+
+@pytest.mark.parametrize(("user", "seen"), [("shop", True), ("viewer", False), ("mixed", False)])
+def test_the_detail_of_a_duplicate_shows_the_value_to_whom_may_see_it(user: str, seen: bool) -> None:
+    link = Link(user).client(query("insert into customers(email) values ('x@y.z')"))
+    link.server(duplicate(link), ready())
+    told = link.errors()[0]
+    assert (VALUE in told[b"D"]) == seen
+    assert told[b"M"] == b'duplicate key value violates unique constraint "k"'
+
+
+def test_a_row_that_an_error_quotes_is_withheld() -> None:
+    """PEER-FAILURES 24."""
+    link = Link("support").client(query("select id, email from customers"))
+    link.server(failed("22P02", 'invalid input syntax for type integer: "s@cret.de"', D="row (1, s@cret.de)"), ready())
+    assert b"s@cret.de" not in link.to_client
+    assert link.errors()[0][b"C"] == b"22P02"
+
+
+def test_errors_go_through_when_the_vault_is_away() -> None:
+    link = Link().client(query("insert into customers(email) values ('x@y.z')"))
+    link.fail[Reveal] = Refusal("vault-unavailable", "away")
+    link.server(duplicate(link), ready())
+    got = link.got()
+    assert kinds(got) == "EZ" and link.vault.token("email", VALUE) in got[0] and not link.closed
+
+
+def test_positions_are_the_clients() -> None:
+    text = "insert into customers(email, id) values ('s@cret.de', nothing)"
+    link = Link().client(query(text))
+    sent = link.sent()[0][5:-1].decode()
+    link.server(failed("42703", 'column "nothing" does not exist', P=str(sent.index("nothing") + 1)), ready())
+    assert int(link.errors()[0][b"P"]) == text.index("nothing") + 1
+
+
+def test_a_refusal_in_a_failed_transaction_says_what_the_server_says() -> None:
+    """PEER-FAILURES 63."""
+    link = Link().client(query("begin")).server(done("BEGIN"), ready("T"))
+    link.client(query("select email from customers order by email")).server(failed("22P02"), ready("E"))
+    assert link.errors()[0][b"C"] == b"0A000"
+    link.client(query("select email from customers order by email")).server(failed("25P02"), ready("E"))
+    assert link.errors()[0][b"C"] == b"25P02"
+
+
+def test_a_fatal_error_in_a_refusals_place_passes() -> None:
+    link = Link().client(query("select email from customers order by email"))
+    last = failed("57P01", "terminating", S="FATAL", V="FATAL")
+    assert link.server(last).got() == [last]
+
+
+def test_a_refusal_names_column_and_what_to_do() -> None:
+    link = Link().client(query("select id from customers order by email"))
+    assert b"customers" not in link.to_server
+    link.server(failed("22P02"), ready())
+    told = link.errors()[0]
+    assert told[b"C"] == b"0A000" and told[b"H"] and told[b"c"] == b"email"
+    assert link.notes("refusal")[0].facts["column"] == "public.customers.email"
+
+
+def test_asynchronous_messages_at_any_moment() -> None:
+    link = Link()
+    status, note = m.build_parameter_status(b"TimeZone", b"Europe/Berlin"), m.build_notification(1, b"c", b"p")
+    assert link.server(status, note).got() == [status, note]
+    assert link.session.state.settings.reading.time_zone == "Europe/Berlin"
+
+
+@pytest.mark.parametrize("frame", [PARSED, BOUND, done("SELECT 1"), NO_DATA, SUSPENDED])
+def test_replies_that_nothing_was_sent_for_close_the_link(frame: bytes) -> None:
+    assert Link().server(frame).closed
+
+
+# ---- flow -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_result_that_waits_for_the_vault_pauses_the_server() -> None:
+    link = selecting(Link(limits=Limits(result=110)))
+    token = link.vault.token("email", VALUE)
+    link.held = (Reveal,)
+    for _ in range(3):
+        link.server(row(b"1", token))
+    assert link.flow() == [Pause("server")]
+    link.release(2)
+    assert link.flow() == [Pause("server"), Resume("server")]
+    link.release()
+    assert kinds(link.got()) == "DDD"
+
+
+def test_a_client_that_sends_more_than_waits_is_paused() -> None:
+    link = Link(limits=Limits(waiting=200))
+    link.held = (Tokenise,)
+    for _ in range(5):
+        link.client(query("insert into customers(email) values ('x@y.z')"), query("select 1" + " " * 50))
+    assert link.flow() == [Pause("client")]
+    link.release()
+    assert link.flow() == [Pause("client"), Resume("client")]
+    assert kinds(link.sent()) == "QQ" * 5
+
+
+def test_the_server_goes_while_rows_wait() -> None:
+    link = selecting(Link())
+    link.held = (Reveal,)
+    last = failed("57P01", "terminating", S="FATAL", V="FATAL")
+    link.server(row(b"1", link.vault.token("email", VALUE)), last)
+    link.session.server_eof()
+    assert not link.drain().closed
+    link.release()
+    assert link.got() == [row(b"1", VALUE), last] and link.closed
+
+
+def test_the_client_goes_while_rows_wait() -> None:
+    link = selecting(Link())
+    link.held = (Reveal,)
+    link.server(row(b"1", link.vault.token("email", VALUE)))
+    link.session.client_eof()
+    link.drain()
+    ask = link.asks[0]
+    link.session.answer(ask.ticket, link.reply(ask.request))
+    assert link.drain().got() == []
+
+
+def test_frames_are_split_as_they_come() -> None:
+    assert split(b"Z\0\0\0\5I" * 2) == [ready(), ready()]

@@ -1,0 +1,317 @@
+"""What reaches the server of a client's messages."""
+
+import pytest
+
+from proxy.errors import Refusal
+from proxy.session.effects import Audit, Find, Tokenise
+from proxy.session.limits import Limits
+from proxy.wire import messages as m
+from tests.unit.session.driver import (
+    BOUND,
+    CLOSED,
+    COPY_DONE,
+    FLUSH,
+    PARSED,
+    REACHING,
+    SYNC,
+    Link,
+    bind,
+    close,
+    describe,
+    done,
+    execute,
+    failed,
+    kinds,
+    parse,
+    query,
+    ready,
+)
+
+VALUE = b"s@cret.de"
+INSERT = "insert into customers(id, email) values ($1, $2)"
+
+
+def bound(frame: bytes) -> m.Bind:
+    assert frame[:1] == b"B"
+    return m.parse_bind(frame, 5, len(frame))
+
+
+def parsed(frame: bytes) -> m.Parse:
+    assert frame[:1] == b"P"
+    return m.parse_parse(frame, 5, len(frame))
+
+
+# ---- Query ----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_goes_before_the_value_is_stored() -> None:
+    link = Link()
+    link.held = (Tokenise,)
+    link.client(query("insert into customers(email) values ('s@cret.de')"), query("select 1"))
+    assert link.sent() == []
+    link.release()
+    token = link.vault.token("email", VALUE).decode()
+    assert link.sent() == [query(f"insert into customers(email) values ('{token}')"), query("select 1")]
+    assert link.vault.stored == [("email", VALUE)]
+
+
+def test_a_search_stores_nothing() -> None:
+    link = Link().client(query("select id from customers where email = 's@cret.de'"))
+    assert link.vault.found == [("email", VALUE)] and link.vault.stored == []
+    assert link.vault.token("email", VALUE) in link.to_server
+
+
+def test_the_vault_refuses_and_nothing_is_sent() -> None:
+    link = Link()
+    link.fail[Tokenise] = Refusal("vault-unavailable", "the vault is not reachable")
+    link.client(query("insert into customers(email) values ('s@cret.de')"))
+    assert VALUE not in link.to_server and b"refused by pgveil" in link.to_server
+    link.server(failed("22P02"), ready())
+    assert link.errors()[0][b"C"] == b"57P03" and not link.closed
+
+
+def test_one_question_of_each_kind_a_message() -> None:
+    link = Link().client(query("update customers set email = 'a@b.c', name = 'A' where email = 'x@y.z'"))
+    assert [len(request.items) for request in link.asked if isinstance(request, Tokenise)] == [2]
+    assert [len(request.items) for request in link.asked if isinstance(request, Find)] == [1]
+    assert b"a@b.c" not in link.to_server and b"x@y.z" not in link.to_server
+
+
+def test_one_of_two_questions_fails() -> None:
+    link = Link()
+    link.held = (Tokenise, Find)
+    link.client(query("update customers set email = 'a@b.c' where email = 'x@y.z'"))
+    link.fail[Find] = Refusal("vault-unavailable", "away")
+    link.asks.reverse()
+    link.release()
+    assert kinds(link.sent()) == "Q" and len(link.notes("refusal")) == 1
+
+
+@pytest.mark.parametrize(
+    ("user", "text", "code"),
+    [
+        ("support", "insert into customers(email) values ('a@b.c')", b"42501"),
+        ("viewer", "select id from customers where email = 'a@b.c'", b""),
+        ("mixed", "select id from customers where name = 'A'", b""),
+        ("purposeful", "select email from customers", b"42501"),
+        ("nobody", "insert into customers(email) values ('a@b.c')", b"42501"),
+    ],
+)
+def test_rights(user: str, text: str, code: bytes) -> None:
+    link = Link(user).client(query(text))
+    assert b"a@b.c" not in link.to_server
+    link.server(failed("22P02"), ready())
+    assert link.errors()[0][b"C"] == (code or b"22P02")
+
+
+def test_a_purpose_opens_and_a_rollback_closes_again() -> None:
+    link = Link("purposeful")
+    select = query("select email from customers")
+    link.client(query("begin; set pgveil.purpose = 'support case'")).server(done("BEGIN"), done("SET"), ready("T"))
+    link.client(select)
+    assert link.sent()[-1] == select
+    link.server(done("SELECT 0"), ready("T"))
+    link.client(query("rollback")).server(done("ROLLBACK"), ready())
+    link.client(select)
+    assert link.sent()[-1] != select
+
+
+def test_a_statement_that_is_too_large_to_be_read() -> None:
+    link = Link(limits=Limits(statement=50))
+    link.client(query("select email from customers where id = 1" + " " * 50)).server(failed("22P02"), ready())
+    assert link.errors()[0][b"C"] == b"54000"
+
+
+def test_text_that_is_none_in_its_encoding() -> None:
+    link = Link().client(query(b"insert into customers(email) values ('\xff')"))
+    assert b"\xff" not in link.to_server
+    link.server(failed("22P02"), ready())
+    assert link.errors()[0][b"C"] == b"22021"
+
+
+def test_latin1() -> None:
+    link = Link(settings={"client_encoding": "LATIN1"})
+    link.client(query("insert into customers(name, note) values ('Zoë', 'é')".encode("latin-1")))
+    assert link.vault.stored == [("person", "Zoë".encode())]
+    assert link.to_server.endswith(b"'\xe9')\0")
+
+
+def test_an_encoding_that_cannot_be_read_refuses_what_is_protected_only() -> None:
+    link = Link(settings={"client_encoding": "SJIS"})
+    plain = query("select 1")
+    assert link.client(plain).sent() == [plain]
+    link.server(done("SELECT 1"), ready()).got()
+    link.client(query("insert into customers(email) values ('a@b.c')")).server(failed("22P02"), ready())
+    assert link.errors()[0][b"C"] == b"0A000"
+
+
+# ---- Parse, Bind, Execute -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("formats", "id_"), [((), b"1"), ((0,), b"1"), ((1, 0), b"\0\0\0\1"), ((1,), b"\0\0\0\1")])
+def test_parameters_in_text_and_binary(formats: tuple[int, ...], id_: bytes) -> None:
+    link = Link().client(parse(INSERT), bind([id_, VALUE], formats=formats), execute(), SYNC)
+    sent = link.sent()
+    assert kinds(sent) == "PBES" and parsed(sent[0]).oids == (0, 25)
+    assert bound(sent[1]).params == [id_, link.vault.token("email", VALUE)]
+
+
+def test_null_stays_null() -> None:
+    """PEER-FAILURES 13."""
+    for params in ([None, VALUE], [b"1", None], [None, None]):
+        link = Link().client(parse(INSERT), bind(list(params)), execute(), SYNC)
+        expected = link.vault.token("email", VALUE) if params[1] else None
+        assert bound(link.sent()[1]).params == [params[0], expected]
+
+
+def test_a_wrong_number_of_parameters_is_the_servers_to_refuse() -> None:
+    link = Link().client(parse(INSERT), bind([VALUE]), execute(), SYNC)
+    assert VALUE not in link.to_server
+    assert bound(link.sent()[1]).params == [None]
+    no = failed("08P01", "bind message supplies 1 parameters")
+    link.server(PARSED, no, ready())
+    assert link.got() == [PARSED, no, ready()]
+
+
+@pytest.mark.parametrize("fmt", [0, 1])
+def test_arrays(fmt: int) -> None:
+    link = Link()
+    text = b'{s@cret.de,NULL,"a@b.c"}'
+    if fmt:
+        items = [len(v).to_bytes(4, "big") + v for v in (VALUE, b"a@b.c")]
+        text = b"\0\0\0\1\0\0\0\1\0\0\0\x19\0\0\0\3\0\0\0\1" + items[0] + b"\xff\xff\xff\xff" + items[1]
+    link.client(parse("select id from customers where email = any($1)"), bind([text], formats=(fmt,)), execute(), SYNC)
+    one, two = link.vault.token("email", VALUE), link.vault.token("email", b"a@b.c")
+    sent = link.sent()
+    assert bound(sent[1]).params == [b"{" + one + b",NULL," + two + b"}"]
+    assert parsed(sent[0]).oids == (1009,)
+
+
+def test_a_value_of_the_wrong_form_is_refused_with_the_servers_code_and_without_the_value() -> None:
+    link = Link().client(parse("insert into customers(born) values ($1)"), bind([b"no date"]), execute(), SYNC)
+    assert b"no date" not in link.to_server
+    link.server(PARSED, failed("08P01"), ready())
+    told = link.errors()[0]
+    assert (told[b"C"], told[b"c"]) == (b"22007", b"born") and b"no date" not in told[b"M"]
+
+
+def test_literals_of_a_prepared_statement_are_tokens_from_the_start() -> None:
+    link = Link().client(parse("select id from customers where email = 's@cret.de'"), bind(), execute(), SYNC)
+    assert VALUE not in link.to_server
+    token = link.vault.token("email", VALUE)
+    assert token in link.sent()[0]
+    assert link.vault.found == [("email", VALUE)] * 2, "each execution is a search of its own"
+
+
+def test_a_refused_parse_fails_in_its_place_and_what_follows_is_skipped() -> None:
+    """PEER-FAILURES 48."""
+    link = Link().client(close(b"s"), SYNC)
+    link.client(parse("select email from customers order by email", b"q"), describe(b"q"), SYNC, bind(name=b"q"), SYNC)
+    assert b"customers" not in link.to_server
+    link.server(CLOSED, ready(), failed("22P02"), ready(), failed("26000"), ready())
+    assert kinds(link.got()) == "3ZEZEZ"
+
+
+def test_peer_failure_49_two_statements_in_one_flight() -> None:
+    link = Link()
+    link.client(parse("insert into customers(email) values ($1)", b"1"), bind([VALUE], b"1"), execute())
+    link.client(parse("insert into customers(name) values ($1)", b"2"), bind([b"A"], b"2"), execute())
+    link.client(bind([b"b@c.d"], b"1"), execute(), SYNC)
+    sent = link.sent()
+    assert kinds(sent) == "PBEPBEBES"
+    wanted = [("email", VALUE), ("person", b"A"), ("email", b"b@c.d")]
+    assert [bound(frame).params[0] for frame in sent if frame[:1] == b"B"] == [link.vault.token(*w) for w in wanted]
+
+
+def test_a_pipeline_waits_for_one_answer_of_the_vault_only() -> None:
+    link = Link()
+    link.held = (Tokenise,)
+    link.client(parse(INSERT, b"s"), *[bind([b"1", b"%d@b.c" % i], b"s") + execute() for i in range(10)], SYNC)
+    assert len(link.asks) == 10 and kinds(link.sent()) == "P"
+    link.asks.reverse()
+    link.release()
+    assert kinds(link.sent()) == "BE" * 10 + "S"
+
+
+def test_more_statements_than_a_link_may_hold() -> None:
+    link = Link(limits=Limits(statements=2))
+    link.client(parse("select 1", b"a"), parse("select 1", b"b"), parse("select 2", b"b"))
+    assert not link.closed
+    assert link.client(parse("select 1", b"c")).closed
+
+
+def test_fetch_from_a_protected_portal_is_refused() -> None:
+    link = Link().client(query("begin")).server(done("BEGIN"), ready("T"))
+    link.client(parse("select email from customers"), bind(portal=b"p"), SYNC).server(PARSED, BOUND, ready("T"))
+    link.got(), link.sent()
+    link.client(query("fetch all from p")).server(failed("22P02"), ready("E"))
+    assert link.errors()[0][b"C"] == b"0A000"
+
+
+def test_execute_of_a_protected_statement_by_name_is_refused() -> None:
+    link = Link().client(parse("insert into customers(email) values ($1)", b"s"), SYNC).server(PARSED, ready())
+    link.got(), link.sent()
+    link.client(query("execute s('s@cret.de')"))
+    assert VALUE not in link.to_server
+    link.server(failed("22P02"), ready())
+    assert link.errors()[0][b"C"] == b"0A000"
+
+
+# ---- the rest -------------------------------------------------------------------------------------------------------
+
+
+def test_peer_failure_67_function_calls() -> None:
+    link = Link()
+    call = m.build_function_call(1000, (), [b"x"], 0)
+    assert link.client(call).sent() == [call]
+    link.server(m.build_function_result(b"y"), ready()).got()
+    link.client(m.build_function_call(REACHING.oid, (), [], 0))
+    assert REACHING.oid.to_bytes(4, "big") not in link.to_server
+    link.server(failed("42883"), ready())
+    assert link.errors()[0][b"C"] == b"0A000"
+
+
+def test_peer_failure_59_copy_inside_a_pipeline() -> None:
+    link = Link()
+    link.client(parse("copy notes from stdin"), bind(), execute(), SYNC)
+    link.server(PARSED, BOUND, m.build_copy_response(m.COPY_IN_RESPONSE, m.CopyResponse(0, (0, 0))))
+    link.client(m.build_copy_data(b"1\tx\n"), COPY_DONE, SYNC)
+    link.server(done("COPY 1"), ready())
+    assert kinds(link.sent()) == "PBESdcS" and kinds(link.got()) == "12GCZ"
+    link.client(query("select 1")).server(done("SELECT 1"), ready())
+    assert kinds(link.got()) == "CZ" and len(link.session.state.ledger) == 0
+
+
+def test_copy_that_fails_half_way_while_data_still_comes() -> None:
+    link = Link().client(query("copy notes from stdin"))
+    link.server(m.build_copy_response(m.COPY_IN_RESPONSE, m.CopyResponse(0, (0, 0))))
+    link.server(failed("22P04"), ready())
+    link.client(m.build_copy_data(b"1\tx\n"), m.build_copy_fail(b"no"), query("select 1"))
+    link.server(done("SELECT 1"), ready())
+    assert kinds(link.got()) == "GEZCZ" and kinds(link.sent()) == "QdfQ"
+
+
+def test_copy_of_a_protected_table_is_refused() -> None:
+    link = Link().client(query("copy customers from stdin"))
+    link.server(failed("22P02"), ready())
+    assert link.errors()[0][b"C"] == b"0A000"
+
+
+def test_terminate_goes_behind_what_waits() -> None:
+    link = Link()
+    link.held = (Tokenise,)
+    link.client(query("insert into customers(email) values ('a@b.c')"), m.build_terminate())
+    assert link.sent() == []
+    assert kinds(link.release().sent()) == "QX"
+
+
+def test_flush_and_password_pass() -> None:
+    frames = [FLUSH, m.build_password(b"x\0")]
+    assert Link().client(*frames).sent() == frames
+
+
+def test_refusals_are_recorded() -> None:
+    link = Link().client(query("select email from customers order by email"))
+    assert [(request.action, request.outcome) for request in link.asked if isinstance(request, Audit)] == [
+        ("refuse", "order-by-protected")
+    ]
