@@ -107,6 +107,8 @@ class Writes:
         if named:
             for column in named:
                 self._known(table, column)
+                for step in column.nodes("indirection"):
+                    self._expressions.plain(step, Scope(), "an array subscript")
             return [column.text("name") for column in named]
         if table.relation is None:
             return []

@@ -38,9 +38,16 @@ def _strength(node: Node) -> tuple[str, int] | None:
         return _case(node)
     if kind == "SubLink":
         return _sublink(node)
+    if kind == "SQLValueFunction":
+        return _value_function(node.text("op")), 2
     if kind == "MinMaxExpr":
         return ("greatest" if node.text("op") == "IS_GREATEST" else "least"), 2
     return None
+
+
+def _value_function(op: str) -> str:
+    """SVFOP_CURRENT_TIMESTAMP_N is called current_timestamp."""
+    return op.removeprefix("SVFOP_").removesuffix("_N").lower()
 
 
 def _wrapped(node: Node) -> tuple[str, int] | None:

@@ -38,7 +38,7 @@ def _bare(name: str, scope: Scope) -> Term:
             if maybe and isinstance(found, Held):
                 raise _unsure(name)
             return found
-        maybe = maybe or any(r.opaque and r.listed for r in level.ranges)
+        maybe = maybe or any(r.vague and r.listed for r in level.ranges)
         level = level.parent
     if name in SYSTEM_COLUMNS:
         return PLAIN
@@ -75,7 +75,7 @@ def _qualified(names: list[str], scope: Scope) -> Term:
     term = found.find(name)
     if term is not None:
         return term
-    if name in SYSTEM_COLUMNS or found.opaque:
+    if name in SYSTEM_COLUMNS or found.vague:
         return PLAIN
     if found.table:
         raise _no_column(name, found.table)

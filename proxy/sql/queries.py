@@ -411,7 +411,7 @@ class Queries:
         if not node.flag("isNatural"):
             return node.strings("usingClause")
         both = [r for r in left + right if r.listed]
-        if any(r.opaque for r in both):
+        if any(r.vague for r in both):
             held = next((w.column for w in (r.whole() for r in both) if w.column is not None), None)
             if held is not None:
                 raise refuse(held, "NATURAL JOIN with a table whose columns are not known")

@@ -39,7 +39,7 @@ class Range:
     """One FROM item. name: its alias or name; None for a join without alias. listed: its columns are found by their
     name alone and stand in `*` (a joined table's are not: the join's are)."""
 
-    __slots__ = ("columns", "listed", "name", "opaque", "schema", "table")
+    __slots__ = ("columns", "listed", "name", "opaque", "schema", "table", "vague")
 
     def __init__(
         self,
@@ -52,7 +52,8 @@ class Range:
     ) -> None:
         self.name = name
         self.columns = columns
-        self.opaque = opaque or any(c.name is None for c in columns)
+        self.opaque = opaque
+        self.vague = opaque or any(c.name is None for c in columns)  # a name not found here may be its all the same
         self.schema = schema
         self.listed = listed
         self.table = table  # 'schema.table' of a protected table whose columns are all known

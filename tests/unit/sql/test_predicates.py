@@ -15,6 +15,7 @@ from proxy.wire.types import parse_type
 
 TEXT = parse_type("text")
 EMAIL = ProtectedColumn("public", "c", "email", "email", True, TEXT, TEXT, 5, 2)
+TEXT_COLUMN = replace(EMAIL, name="other")
 RANDOM = replace(EMAIL, name="street", class_name="street", deterministic=False)
 
 
@@ -78,8 +79,8 @@ def test_rows_of_different_length() -> None:
 
 
 def test_merged_types() -> None:
-    merged = predicates.merge(typed("varchar(50)"), typed("text"), "USING")
-    assert merged.facade == TEXT
+    assert predicates.merge(typed("varchar(50)"), typed("text"), "USING").facade == parse_type("varchar")
+    assert predicates.merge(TEXT_COLUMN, typed("varchar(50)"), "USING").facade == TEXT
     assert predicates.merge(typed("varchar(50)"), typed("varchar(60)"), "USING").facade == parse_type("varchar")
     assert predicates.merge(typed("date"), typed("date"), "USING").facade.name == "date"
     for other in (typed("char(40)"), typed("date"), typed("text", "uuid"), replace(EMAIL, class_name="phone")):
