@@ -265,6 +265,8 @@ class Session:
             default_path(state.settings, world.snapshot.search_path_of(state.principal.user))
         elif first:
             state.settings.lose()
+            if not len(state.ledger):  # nothing is owed, so what the server reported holds
+                state.settings.ready(state.ledger.status == messages.IDLE)
 
     def _after_replies(self) -> None:
         """A reply may have been what the client's next message waited for."""
