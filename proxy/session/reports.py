@@ -18,13 +18,15 @@ from proxy.session.values import UNKNOWN_OIDS
 from proxy.sql.catalog import Snapshot
 from proxy.sql.plan import Output, Rendered, client_offset
 from proxy.wire import messages
-from proxy.wire.types import array_oid
+from proxy.wire.types import array_oid, parse_type
 
 Fields = list[tuple[bytes, bytes]]
 TEXTS: Final = (b"M", b"D", b"H", b"W", b"q")
 # What of an error may quote a row: detail, context, internal query. SQLSTATE class 22 quotes operands in its message.
 ROW_TEXTS: Final = (b"D", b"W", b"q")
 QUOTED_TAIL: Final = re.compile(rb': ".*"', re.DOTALL)
+# Blanks behind a token that end a column in "Key (a)=(…)" or "Failing row contains (…, …)".
+PADDING: Final = re.compile(rb" +(?=[,)])")
 WITHHELD: Final = b"(withheld by pgveil: it may quote protected values)"
 
 
@@ -81,6 +83,8 @@ def _client_type(statement: Prepared, index: int, at: int) -> int:
         return declared
     place = statement.plan.inputs[index]
     spec = place.casts[0] if place.casts else place.column.facade
+    if place.use == "search" and not place.casts and spec.name == "varchar":
+        spec = parse_type("text")  # varchar has no operators of its own: oper() takes text's
     return array_oid(spec) if place.array else spec.oid
 
 
@@ -165,7 +169,12 @@ def _with_values(text: bytes, answer: Revealed, state: State) -> bytes:
         if shown is None or shown.level not in ("reveal", "mask") or shown.value is None:
             continue
         pieces += (text[at:start], _in_client_encoding(shown.value, state))
+        blanks = PADDING.match(text, end)
         at = end
+        if blanks is not None:  # char(n) in a key or a row: as wide as the token with its blanks was
+            missing = blanks.end() - start - len(shown.value.decode("utf-8", "replace"))
+            pieces.append(b" " * missing)
+            at = blanks.end()
     pieces.append(text[at:])
     return b"".join(pieces)
 

@@ -186,7 +186,8 @@ def group_key(term: Term, findings: Findings, construct: str) -> None:
 def merge(left: ProtectedColumn, right: ProtectedColumn, construct: str) -> ProtectedColumn:
     """The column that two make: an arm of UNION each, or sides of USING. Raises Refusal.
 
-    The type is select_common_type's: text wins over varchar, a length stays only if both have it.
+    The type is parse_coerce.c's select_common_type(): of text and varchar, which turn into each other, the first; a
+    length stays only if both have it.
     """
     if left.class_name != right.class_name:
         raise _mismatch(left, right, f"classes {left.class_name} and {right.class_name} differ", construct)
@@ -196,8 +197,13 @@ def merge(left: ProtectedColumn, right: ProtectedColumn, construct: str) -> Prot
         return left
     if not {left.facade.name, right.facade.name} <= {"text", "varchar"}:
         raise _mismatch(left, right, "their types differ", construct)
-    wider = left.facade if left.facade.name == "text" else right.facade
-    return replace(left, facade=TypeSpec(wider.name, wider.oid, wider.size))
+    return _unmodified(left)
+
+
+def _unmodified(column: ProtectedColumn) -> ProtectedColumn:
+    """The column with its type without a length."""
+    shown = column.facade
+    return replace(column, facade=TypeSpec(shown.name, shown.oid, shown.size))
 
 
 def union(left: Term, right: Term, construct: str, distinct: bool) -> Term:
@@ -208,7 +214,7 @@ def union(left: Term, right: Term, construct: str, distinct: bool) -> Term:
         if distinct:
             comparable(left.column)
         if isinstance(right, Null):
-            return left
+            return Held(_unmodified(left.column))  # select_common_typmod(): NULL has none, so the column has none
         if isinstance(right, Held):
             if distinct:
                 comparable(right.column)
