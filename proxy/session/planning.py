@@ -16,7 +16,7 @@ from proxy.session.values import items, read, sent_type
 from proxy.session.world import Key, World
 from proxy.sql.catalog import Snapshot
 from proxy.sql.plan import Input, Plan
-from proxy.sql.shape import Shape, literal_value, shape
+from proxy.sql.shape import NUMBERS, Shape, literal_value, shape
 from proxy.wire.types import TypeSpec
 
 UNREPORTED: Final = Refusal(
@@ -181,7 +181,20 @@ class Planner:
         data = literal_value(planned.text, planned.shape, place.literal, settings.conforming, settings.byte_escapes)
         if place.negative:
             data = b"-" + data
-        return self.wanted(place, sent_type(place, 0), data, 0)
+        try:
+            return self.wanted(place, sent_type(place, 0), data, 0)
+        except Refusal as refusal:
+            if refusal.code != "number-range" or place.use == "write":
+                raise
+            # To a number literal the server gives a type that holds it, and integer = bigint is just not true.
+            if planned.shape.kinds[place.literal] not in NUMBERS:
+                raise
+        raise Refusal(
+            "unsupported-type",
+            f"column {place.column.label} is compared with a number that is out of its type's range",
+            "Compare it with a value of the column's own type.",
+            column=place.column.label,
+        )
 
     def wanted(self, place: Input, source: TypeSpec, data: bytes, fmt: int) -> Wanted:
         """The values at an input. Raises Refusal."""

@@ -83,7 +83,7 @@ def _client_type(statement: Prepared, index: int, at: int) -> int:
         return declared
     place = statement.plan.inputs[index]
     spec = place.casts[0] if place.casts else place.column.facade
-    if place.use == "search" and not place.casts and spec.name == "varchar":
+    if place.use == "search" and not (place.casts or place.listed) and spec.name == "varchar":
         spec = parse_type("text")  # varchar has no operators of its own: oper() takes text's
     return array_oid(spec) if place.array else spec.oid
 

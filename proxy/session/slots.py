@@ -39,16 +39,17 @@ NULL: Final = Wanted((None,), (), False)
 class Lane(Protocol):
     def slot_ready(self, slot: Slot) -> None: ...
 
-    def slot_refused(self, slot: Slot, failure: Failure) -> None: ...
+    def slot_refused(self, slot: Slot, failure: Failure, context: Context) -> None: ...
 
 
 @final
 class TokenJob:
     """Asks for the tokens of a message, then builds it. One Tokenise and one Find at most, whatever it holds."""
 
-    __slots__ = ("_find", "_found", "_lane", "_message", "_slot", "_store", "_stored", "_wanted")
+    __slots__ = ("_context", "_find", "_found", "_lane", "_message", "_slot", "_store", "_stored", "_wanted")
 
-    def __init__(self, lane: Lane, slot: Slot, message: Outgoing, wanted: list[Wanted]) -> None:
+    def __init__(self, lane: Lane, slot: Slot, message: Outgoing, wanted: list[Wanted], context: Context) -> None:
+        self._context = context
         self._lane = lane
         self._slot = slot
         self._message = message
@@ -58,14 +59,14 @@ class TokenJob:
         self._stored: tuple[bytes, ...] = ()
         self._found: tuple[bytes, ...] = ()
 
-    def start(self, state: State, context: Context, audited: tuple[Item, ...] = ()) -> None:
+    def start(self, state: State, audited: tuple[Item, ...] = ()) -> None:
         """audited: more items to record as looked for (a prepared statement's own literals)."""
         stores = tuple([item for w in self._wanted if w.write for item in w.items])
         finds = tuple([item for w in self._wanted if not w.write for item in w.items]) + audited
         if stores:
-            self._store = state.ask(Tokenise(stores, context), self)
+            self._store = state.ask(Tokenise(stores, self._context), self)
         if finds:
-            self._find = state.ask(Find(finds, context), self)
+            self._find = state.ask(Find(finds, self._context), self)
         self._finish()
 
     def answer(self, ticket: int, result: object) -> None:
@@ -73,7 +74,7 @@ class TokenJob:
             return  # the other question failed and the message was made to fail
         if isinstance(result, Failure):
             self._slot.data = refused(self._message, result.refusal)
-            self._lane.slot_refused(self._slot, result)
+            self._lane.slot_refused(self._slot, result, self._context)
             return
         assert isinstance(result, tuple)
         if ticket == self._store:

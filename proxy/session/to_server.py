@@ -27,7 +27,7 @@ from proxy.session.state import READY, State
 from proxy.session.statements import Prepared
 from proxy.session.values import sent_type
 from proxy.sql.plan import FORWARD, Plan
-from proxy.sql.shape import fingerprint, shape
+from proxy.sql.shape import Shape, fingerprint, first_word, shape
 from proxy.wire import messages
 from proxy.wire.frames import Frames
 
@@ -41,7 +41,18 @@ Place = tuple[bytes, int, int, int]  # of a message: buffer, start, body, end
 class ClientLane:
     """See the module."""
 
-    __slots__ = ("_flushed", "_held", "_lane", "_paused", "_planner", "_waiting", "blocked", "frames", "state")
+    __slots__ = (
+        "_about",
+        "_flushed",
+        "_held",
+        "_lane",
+        "_paused",
+        "_planner",
+        "_waiting",
+        "blocked",
+        "frames",
+        "state",
+    )
 
     def __init__(self, state: State, max_length: int) -> None:
         self.state = state
@@ -52,6 +63,7 @@ class ClientLane:
         self._waiting = 0  # bytes in the lane
         self._held: Place | None = None
         self._paused = False
+        self._about: Context | None = None  # the statement of the message at hand
         self._flushed = False  # the server was asked to send the reply that the held message waits for
 
     # ---- in
@@ -79,6 +91,7 @@ class ClientLane:
 
     def _message(self, buf: bytes, start: int, body: int, end: int) -> None:
         kind = buf[start]
+        self._about = None
         if kind == messages.BIND:
             self._bind(buf, start, body, end)
         elif kind == messages.EXECUTE:
@@ -132,9 +145,8 @@ class ClientLane:
                 self.state.to_server.append(slot.data)
         self._flow()
 
-    def slot_refused(self, slot: Slot, failure: Failure) -> None:
-        assert slot.owed is not None
-        self._note(failure.refusal, slot.owed)
+    def slot_refused(self, slot: Slot, failure: Failure, context: Context) -> None:
+        self._note(failure.refusal, context)
         self.slot_ready(slot)
 
     def _flow(self) -> None:
@@ -157,12 +169,17 @@ class ClientLane:
         """Send `message` when the tokens of its values are there."""
         slot = Slot(b"", message.owed, False)
         self._lane.append(slot)
-        job = TokenJob(self, slot, message, wanted)
-        job.start(self.state, context, tuple([item for each in audited for item in each.items]))
+        job = TokenJob(self, slot, message, wanted, context)
+        job.start(self.state, tuple([item for each in audited for item in each.items]))
 
     def _refuse(self, message: Outgoing, refusal: Refusal) -> None:
         self._send(refused(message, refusal), message.owed)
-        self._note(refusal, message.owed)
+        self._note(refusal, self._about)
+
+    def _context_of(self, plan: Plan, cut: Shape | None, text: bytes) -> Context:
+        """What the audit says of a statement; of a refused one there is no plan, only its first word."""
+        tag = plan.statements[0].tag if plan.statements else first_word(text).decode("ascii", "replace")
+        return self.state.context("" if cut is None else fingerprint(cut.key), tag)
 
     def _unsettled(self) -> bool:
         """Whether a reply that is owed may change how the next statement is read."""
@@ -202,6 +219,7 @@ class ClientLane:
 
     def _query_planned(self, planned: Planned, frame: bytes) -> None:
         plan = planned.plan
+        self._about = self._context_of(plan, planned.shape, planned.text)
         if plan.refusal is not None:
             raise plan.refusal
         if plan.idle:
@@ -258,6 +276,7 @@ class ClientLane:
 
     def _parse_planned(self, statement: Prepared, planned: Planned, frame: bytes) -> None:
         plan = planned.plan
+        self._about = self._context_of(plan, planned.shape, planned.text)
         if plan.refusal is not None:
             raise plan.refusal
         extra = plan.params is not None and len(plan.params) > client_params(plan)
@@ -271,10 +290,8 @@ class ClientLane:
         if not plan.edits and plan.params is None:
             self._send(frame, self._register(statement))
             return
-        tag = plan.statements[0].tag if plan.statements else "parse"
-        context = self.state.context(fingerprint(planned.shape.key), tag)
         message = ParseMessage(self.state.settings.codec or "", self._register(statement))
-        self._dispatch(message, wanted, context, [])
+        self._dispatch(message, wanted, self._about, [])
 
     def _prepared(self, name: bytes, text: bytes, utf8: bool, plan: Plan, oids: tuple[int, ...]) -> Prepared:
         state = self.state
@@ -368,6 +385,7 @@ class ClientLane:
 
     def _bind_planned(self, parts: messages.Bind, statement: Prepared, frame: bytes) -> None:
         state, plan = self.state, statement.plan
+        self._about = self._context_of(plan, statement.shape, statement.text)
         if plan.refusal is not None:
             raise plan.refusal
         self._planner.be_certain()
@@ -467,7 +485,7 @@ class ClientLane:
             "depends-on-protected", f"function {oid} reaches a protected table", "Call it in a SELECT statement."
         )
         self._send(messages.build_function_call(0), owed)
-        self._note(owed.refusal, owed)
+        self._note(owed.refusal, None)
 
     # ---- entries
 
@@ -477,13 +495,15 @@ class ClientLane:
             owed.barrier = True
             self.state.barriers += 1
 
-    def _note(self, refusal: Refusal, owed: Owed) -> None:
+    def _note(self, refusal: Refusal, about: Context | None) -> None:
         """A refusal is counted, logged and recorded."""
         state = self.state
-        context = owed.bound.context if owed.bound is not None else state.context("", "")
+        context = about or state.context("", "")
         state.count(context.statement or "other", "refused")
-        state.note("refusal", {"code": refusal.code, "sqlstate": refusal.sqlstate, "column": refusal.column})
-        state.ask(Audit("refuse", (), context, refusal.code), IGNORE)
+        facts = {"code": refusal.code, "sqlstate": refusal.sqlstate, "column": refusal.column}
+        state.note("refusal", facts | {"fingerprint": context.fingerprint})
+        known = None if state.snapshot is None else state.snapshot.labelled(refusal.column)
+        state.ask(Audit("refuse", () if known is None else (known.class_name,), context, refusal.code), IGNORE)
 
 
 @final

@@ -65,6 +65,14 @@ class Snapshot:
         """What protects a column that the server names by OID and number, if anything does."""
         return self.by_place.get((relation_oid, attnum))
 
+    def labelled(self, label: str) -> ProtectedColumn | None:
+        """The protected column that a refusal names ('schema.table.column')."""
+        for table in self.protection.columns.values():
+            for column in table.values():
+                if column.label == label:
+                    return column
+        return None
+
     def reaches(self, function_oid: int) -> bool:
         """Whether a function may touch something protected."""
         return function_oid in self.protection.reaching
