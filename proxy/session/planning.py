@@ -26,6 +26,17 @@ UNREPORTED: Final = Refusal(
 )
 
 
+# What may bring former settings or tables back; what may change how dates in literals are read.
+ENDS: Final = frozenset(("commit", "rollback", "rollback-to"))
+ANY_SETTING: Final = frozenset(("reset-all", "unknown-setting"))
+STYLES: Final = frozenset(("datestyle", "intervalstyle", "timezone"))
+MIXED: Final = Refusal(
+    "changed-in-transaction",
+    "a statement of this text changes how the statements behind it are read",
+    "Send it in a message of its own.",
+)
+
+
 @final
 class Planned:
     """A text (UTF-8) with its shape and plan."""
@@ -147,6 +158,15 @@ class Planner:
             raise Refusal("encoding-invalid", message, "Check client_encoding.") from None
 
     # ---- rights and values
+
+    def read_at_once(self, plan: Plan) -> None:
+        """Raises Refusal if, of several statements in a text, one changes what those behind it are read by."""
+        passing = self._state.passing
+        for statement in plan.statements[:-1]:
+            for effect in statement.effects:
+                ends = passing and effect.kind in ENDS
+                if ends or (plan.inputs and (effect.kind in ANY_SETTING or effect.name in STYLES)):
+                    raise MIXED
 
     def allow(self, plan: Plan) -> None:
         """Raises Refusal if the principal may not run the plan."""

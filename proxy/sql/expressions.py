@@ -218,8 +218,12 @@ class Expressions:
             settle(term, self.findings, "IN")
             self.plain_all(elements, scope, "IN (list with a protected column)")
             return
+        known = len(self.findings.inputs)
         for element in elements:
             predicates.equal(term, self.term(element, scope), self.findings, "IN")
+        constants = [element for element in elements if element.kind in ("A_Const", "ParamRef", "TypeCast")]
+        if isinstance(term, Held) and len(constants) > 1:
+            self.findings.listed(known)
 
     def _other_operator(self, kind: str, name: list[str], sides: tuple[Node | None, Node | None], scope: Scope) -> None:
         construct = OPERATORS.get(kind) or f"operator {name[-1] if name else ''}"

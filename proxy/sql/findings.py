@@ -6,7 +6,7 @@ that would need two is refused.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, final
 
 from proxy.errors import Refusal
@@ -137,6 +137,10 @@ class Findings:
             self._place(value, column, use, array)
         except Unclear:
             raise _refused(column, "a cast around its value", "Write the value without the cast.") from None
+
+    def listed(self, first: int) -> None:
+        """The inputs from `first` on stand in one IN list."""
+        self.inputs[first:] = [replace(place, listed=True) for place in self.inputs[first:]]
 
     def _place(self, value: Value, column: ProtectedColumn, use: Use, array: bool) -> None:
         casts = tuple([self._cast(node, column, array) for node in value.casts])

@@ -28,7 +28,8 @@ class Input:
     use: 'write' stores the value; 'search' looks for it by equality. casts: explicit casts in the statement around
     the value, innermost first, applied to the value before it becomes a token (varchar(n) truncates …).
     array: the value is an array whose elements are values (`= ANY($1)`, `= ANY('{a,b}')`).
-    negative: a number literal with a minus sign before it, which belongs to the value.
+    negative: a number literal with a minus sign before it, which belongs to the value. listed: one of several in
+    IN (…), which have one type, the column's; elsewhere a varchar is compared as text.
     """
 
     column: ProtectedColumn
@@ -38,6 +39,7 @@ class Input:
     casts: tuple[TypeSpec, ...] = ()
     array: bool = False
     negative: bool = False
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

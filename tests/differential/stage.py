@@ -16,7 +16,7 @@ import yaml
 
 from proxy import tokens
 from tests.differential.casefile import HERE
-from tests.differential.ways import Pair
+from tests.differential.ways import Pair, outcomes
 from tests.kit.pgveil import Pgveil
 from tests.kit.servers import Server
 from tests.kit.vaults import tag_key
@@ -74,7 +74,9 @@ class Stage:
         for table, column in self.protected:
             if not _rows(raw, f"SELECT 1 WHERE to_regclass('{table}') IS NOT NULL"):
                 continue
-            values = [str(row[0]).rstrip() for row in _rows(raw, f'SELECT "{column}" FROM {table}') if row[0] is not None]
+            values = [
+                str(row[0]).rstrip() for row in _rows(raw, f'SELECT "{column}" FROM {table}') if row[0] is not None
+            ]
             if not all(tokens.is_ours(self._tag_key, value.encode()) for value in values):
                 found.append(f"{table}.{column} holds something but tokens")
         return found
@@ -137,5 +139,8 @@ def _sql(connection: "psycopg.Connection[Any]", text: str) -> None:
     connection.execute(text.encode())
 
 
-def _rows(connection: "psycopg.Connection[Any]", text: str) -> list[tuple[Any, ...]]:
-    return connection.execute(text.encode()).fetchall()
+def _rows(connection: "psycopg.Connection[Any]", text: str) -> list[tuple[str | None, ...]]:
+    """As text: psycopg has no date for 'infinity'."""
+    (found,) = outcomes(connection, text, (), "text")
+    assert found.report[1] is None, found.report
+    return [tuple(None if cell is None else cell.decode() for cell in row) for row in found.rows]

@@ -33,7 +33,9 @@ def play_all(stage: Stage, file: CaseFile, capsys: pytest.CaptureFixture[str]) -
     steps, faults = scripts(stage, file) if file.script else each(stage, file)
     counts = Counter(step.verdict for _, step in steps)
     with capsys.disabled():
-        print(f"\n{file.path.stem}: equal {counts['equal']} refused {counts['refused']} wrong {counts['wrong']}", end=" ")
+        print(
+            f"\n{file.path.stem}: equal {counts['equal']} refused {counts['refused']} wrong {counts['wrong']}", end=" "
+        )
     bad = [f"{file.path.name}:{case.line}: {step}" for case, step in steps if not _fine(case, step)]
     assert not bad, "\n\n".join([f"{len(bad)} of {len(steps)}", *bad])
     assert not faults, "\n".join(faults)

@@ -21,6 +21,7 @@ INSERT INTO customers AS c (id, email) VALUES ($1, $2), (40, 'c44@x.org') ON CON
 -- with: [4, "c45@x.org"]
 INSERT INTO customers (id, email) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET email = $2, note = 'again';
 -- with: [4, "c46@x.org"]
+-- refused
 INSERT INTO customers (id, email) VALUES ($1, 'x') ON CONFLICT (id) DO UPDATE SET email = coalesce(NULL, customers.note) WHERE false;
 INSERT INTO codes (id, code) VALUES (20, 'B-2') ON CONFLICT (code) DO UPDATE SET name = 'Bob Again' RETURNING *;
 INSERT INTO products (id, name) VALUES (1, 'plum') ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name RETURNING *;

@@ -45,4 +45,5 @@ SELECT * FROM inner_one;
 ROLLBACK;
 SELECT * FROM inner_one;
 DROP TABLE later;
+-- refused
 SELECT * FROM later;

@@ -21,6 +21,7 @@ DELETE FROM tenant2.customers WHERE email = 'ann@x.org' RETURNING *;
 DELETE FROM "Mixed"."People Table" WHERE "E-Mail" = 'Eve@E.org' RETURNING "Id";
 -- refused
 DELETE FROM customers WHERE email LIKE 'a%';
+-- refused
 DELETE FROM customers WHERE nosuch = 'x';
 DELETE FROM nosuch WHERE email = 'x';
 TRUNCATE newsletter;

@@ -49,11 +49,13 @@ INSERT INTO measures VALUES (10, '2001-02-03', 42, 1.005, '2022-02-02 02:02:02+0
 INSERT INTO measures (id, born) VALUES (11, 'March 4, 2002'), (12, '20030405'), (13, NULL), (14, 'infinity') RETURNING born;
 INSERT INTO measures (id, born) VALUES (15, '2003-02-29');
 INSERT INTO measures (id, born) VALUES (15, 'gibberish');
+-- refused
 INSERT INTO measures (id, score) VALUES (16, 1), (17, -1), (18, '0x10'::text::int), (19, ' 7 ');
 INSERT INTO measures (id, score) VALUES (16, 1), (17, -1), (19, ' 7 ') RETURNING score;
 INSERT INTO measures (id, score) VALUES (20, 2147483648);
 INSERT INTO measures (id, score) VALUES (20, '2147483648');
 INSERT INTO measures (id, score) VALUES (20, '1.5');
+-- refused
 INSERT INTO measures (id, score) VALUES (20, 1.5) RETURNING score;
 INSERT INTO measures (id, balance) VALUES (21, 1), (22, '1.239'), (23, -0.001), (24, 12345678.99), (25, '1e2') RETURNING balance;
 INSERT INTO measures (id, balance) VALUES (26, 123456789.99);

@@ -25,6 +25,7 @@ INSERT INTO customers (id, email) VALUES (47, 'ann@x.org');
 INSERT INTO customers (id, email, n) VALUES (48, 'n48@x.org', 0);
 INSERT INTO customers (id, email, n) VALUES (49, 'n49@x.org', NULL);
 INSERT INTO customers (id, email) VALUES ('x', 'n50@x.org');
+-- refused
 INSERT INTO customers (id, email, nosuch) VALUES (51, 'n51@x.org', 1);
 INSERT INTO customers (id, email) VALUES (52, 'n52@x.org', 'too many');
 INSERT INTO customers (id, email, note) VALUES (53, 'n53@x.org');
@@ -35,11 +36,13 @@ INSERT INTO customers (id, email) VALUES (56, 'n56@x.org') RETURNING id, email, 
 INSERT INTO customers AS c (id, email) VALUES (57, 'n57@x.org') RETURNING c.email, c.*;
 INSERT INTO customers DEFAULT VALUES;
 INSERT INTO customers (id, email) SELECT 58, 'n58@x.org';
+-- refused
 INSERT INTO customers (id, email) SELECT 100 + id, email || '.uk' FROM customers WHERE id < 0;
 -- refused
 INSERT INTO customers (id, email) SELECT 200 + id, email || '.uk' FROM customers;
 INSERT INTO customers (id, full_name, phone) SELECT 300 + id, full_name, phone FROM customers WHERE id = 2;
 INSERT INTO customers (id, email) SELECT 400 + id, email FROM newsletter WHERE id = 3 RETURNING id, email;
+-- refused
 INSERT INTO customers (id, email) (SELECT 401, 'n401@x.org' UNION ALL SELECT 402, 'n402@x.org');
 INSERT INTO customers (id, email) (VALUES (59, 'n59@x.org'), (60, 'n60@x.org'));
 INSERT INTO newsletter SELECT id + 10, email, note FROM customers WHERE email IS NOT NULL AND id < 3;
@@ -59,8 +62,6 @@ INSERT INTO customers (id, email) VALUES ($1, $2::varchar(4)) RETURNING email;
 INSERT INTO customers (id, email) VALUES ($1, CAST($2 AS varchar)), ($1 + 1, 'n86@x.org') RETURNING id, email;
 -- with: ["n87@x.org", "n88@x.org", 87]
 INSERT INTO customers (email, id) VALUES ($1, $3), ($2, $3 + 1);
--- with: [89, "same"]
-INSERT INTO customers (id, email, full_name) VALUES ($1, $2, $2) RETURNING email, full_name;
 -- with: [90, "n90@x.org"]
 INSERT INTO customers (id, email, note) VALUES ($1, $2, $2) RETURNING email, note;
 -- with: [91, null]

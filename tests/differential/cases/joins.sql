@@ -24,6 +24,7 @@ SELECT c.email, t.total FROM customers c, LATERAL (SELECT total FROM orders o WH
 SELECT c.id, t.e FROM customers c CROSS JOIN LATERAL (SELECT n.email AS e FROM newsletter n WHERE n.email = c.email AND n.topic = 'news') t;
 SELECT c.id, t.* FROM customers c LEFT JOIN LATERAL (SELECT n.email, n.topic FROM newsletter n WHERE n.email = c.email) t ON true;
 SELECT j.email FROM (customers c JOIN newsletter n USING (email)) AS j WHERE j.topic = 'news';
+-- refused
 SELECT j.email, j.id FROM customers c JOIN newsletter n USING (email) AS j;
 SELECT t.e FROM (SELECT email AS e FROM customers WHERE email = 'ann@x.org') t WHERE t.e IS NOT NULL;
 SELECT t.a, t.b FROM (SELECT id, email FROM customers) AS t (a, b) WHERE b = 'cy@y.net';
@@ -52,10 +53,20 @@ SELECT email FROM customers UNION ALL SELECT email FROM newsletter;
 SELECT email FROM customers INTERSECT SELECT email FROM newsletter;
 SELECT email FROM customers EXCEPT SELECT email FROM newsletter;
 SELECT email FROM newsletter EXCEPT ALL SELECT email FROM customers;
+-- refused
 SELECT id, email FROM customers UNION ALL SELECT id, NULL FROM orders ORDER BY 1, 2 DESC NULLS LAST LIMIT 0;
 SELECT id, email FROM customers WHERE id = 1 UNION ALL SELECT id, NULL FROM newsletter WHERE id = 2 ORDER BY 1;
 SELECT full_name FROM customers UNION SELECT name FROM sales.customers;
 SELECT full_name FROM customers UNION ALL SELECT name FROM codes;
+SELECT name FROM sales.customers UNION SELECT full_name FROM customers;
+SELECT full_name FROM customers UNION ALL SELECT NULL;
+SELECT NULL UNION ALL SELECT full_name FROM customers;
+SELECT name FROM codes UNION SELECT name FROM codes;
+SELECT full_name FROM customers c JOIN (SELECT name AS full_name FROM sales.customers) s USING (full_name);
+SELECT name FROM sales.customers s JOIN codes USING (name);
+SELECT name FROM sales.customers s FULL JOIN codes USING (name);
+SELECT name FROM codes LEFT JOIN sales.customers s USING (name);
+SELECT name FROM codes RIGHT JOIN sales.customers s USING (name);
 SELECT email FROM customers UNION (SELECT email FROM newsletter INTERSECT SELECT email FROM sales.customers);
 -- refused
 SELECT email FROM customers UNION SELECT 'literal';
@@ -67,6 +78,7 @@ SELECT id, 'customer' FROM customers WHERE email = 'bob@x.org' UNION ALL SELECT 
 VALUES (1, 'x'), (2, (SELECT note FROM customers WHERE id = 1));
 VALUES ((SELECT email FROM customers WHERE id = 1));
 SELECT v.i, c.email FROM (VALUES (1), (2)) v (i) JOIN customers c ON c.id = v.i ORDER BY 1;
+-- refused
 SELECT c.id FROM (VALUES ('ann@x.org')) v (e) JOIN customers c ON c.email = v.e;
 -- with: ["ann@x.org", "news"]
 SELECT c.id FROM customers c JOIN newsletter n ON n.email = c.email AND n.email = $1 WHERE n.topic = $2;
@@ -76,6 +88,7 @@ SELECT t.e FROM (SELECT email e FROM customers WHERE email = $1) t WHERE t.e = $
 WITH c AS (SELECT id, email FROM customers WHERE email = $1) SELECT c.email, o.total FROM c JOIN orders o ON o.customer = c.id WHERE c.id = $2 ORDER BY o.id;
 -- with: ["ann@x.org"]
 SELECT id FROM customers WHERE EXISTS (SELECT 1 FROM newsletter n WHERE n.email = $1 AND n.email = customers.email);
+-- refused
 SELECT c.id FROM customers c JOIN newsletter n ON c.email = n.nosuch;
 SELECT email FROM customers, newsletter;
 SELECT id FROM customers c JOIN newsletter n USING (nosuch);

@@ -38,6 +38,7 @@ SAVEPOINT s;
 SET search_path = tenant2;
 SELECT id FROM customers WHERE email = 'plain@x.org';
 ROLLBACK TO s;
+-- refused
 SELECT id FROM customers WHERE email = 'bob@x.org';
 COMMIT;
 SET search_path = nosuch;

@@ -22,6 +22,7 @@ SELECT id FROM customers WHERE email = ANY (ARRAY['ann@x.org', 'cy@y.net']);
 SELECT id FROM customers WHERE email <> ALL ('{ann@x.org,bob@x.org}');
 SELECT id FROM customers WHERE email = ANY ('{}');
 SELECT id FROM customers WHERE email <> ALL ('{"a,b","c\"d",NULL}');
+-- refused
 SELECT id FROM customers WHERE email = ANY ('{{ann@x.org,bob@x.org},{cy@y.net,q}}');
 SELECT id FROM customers WHERE email IS NULL;
 SELECT id FROM customers WHERE full_name IS NOT NULL;
@@ -32,6 +33,7 @@ SELECT id FROM customers WHERE (email, full_name) = ('ann@x.org', 'Ann Smith');
 SELECT id FROM customers WHERE (email, city) <> ('ann@x.org', 'Bern');
 SELECT id FROM customers WHERE (id, email) IN ((1, 'ann@x.org'), (2, 'cy@y.net'), (3, 'cy@y.net'));
 SELECT id FROM customers WHERE ROW (id, email) IS DISTINCT FROM ROW (1, 'ann@x.org');
+-- refused
 SELECT id FROM customers WHERE (email, full_name) IN (SELECT n.email, 'Ann Smith' FROM newsletter n);
 SELECT id FROM customers WHERE full_name = 'Cy O''Neil' OR full_name = E'Cy O\'Neil' OR full_name = $$x$$;
 SELECT id FROM customers WHERE email = U&'\0061nn@x.org';
@@ -122,9 +124,12 @@ SELECT U&"\0065mail" FROM customers WHERE U&"\0065mail" = 'ann@x.org';
 SELECT/* a comment with 'quotes' */email/**/FROM customers--x
  WHERE email='ann@x.org'/* nested /* one */ 'x' */;
 SELECT public.customers.email FROM public.customers WHERE public.customers.id = 1;
+-- refused
 SELECT nosuch FROM customers;
+-- refused
 SELECT customers.nosuch, email FROM customers WHERE email = 'x';
 SELECT email FROM customers WHERE id = 'x';
+-- refused
 SELECT email FROM customers c WHERE customers.id = 1;
 SELECT email FROM customers GROUP BY id HAVING n = 1;
 SELECT email, n FROM customers GROUP BY email;
@@ -180,6 +185,19 @@ SELECT id FROM customers WHERE email LIKE $1;
 SELECT id FROM customers WHERE lower(email) = lower($1);
 -- with: ["ann@x.org", "x"]
 SELECT id FROM customers WHERE email = $1 AND note = $2 AND phone = $2 AND full_name = $1;
+-- with: ["Ann Smith"]
+SELECT id FROM customers WHERE full_name = $1;
+-- with: ["Ann Smith", "x"]
+SELECT id FROM customers WHERE full_name IN ($1) OR full_name IS DISTINCT FROM $2;
+-- with: ["Ann Smith", "x"]
+SELECT id FROM customers WHERE full_name IN ($1, $2) OR full_name IN ('x', $2) OR full_name IN ($2, full_name);
+-- with: ["this name is longer than the sixty characters that the column has room for"]
+SELECT id FROM customers WHERE full_name <> $1;
+SELECT id FROM customers WHERE full_name <> 'this name is longer than the sixty characters that the column has room for';
+-- with: ["Ann Smith", ["Ann Smith"]]
+SELECT id FROM customers WHERE full_name = $1 AND full_name = ANY ($2);
+-- with: ["Ann Smith"]
+SELECT id FROM customers WHERE full_name = $1::varchar;
 SELECT code, name FROM codes WHERE code = 'A-1';
 SELECT code FROM codes WHERE code = 'B-2      ' AND note = 'x';
 SELECT id, code FROM codes WHERE code IN ('A-1', 'B-2 ', NULL);

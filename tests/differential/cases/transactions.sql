@@ -75,7 +75,6 @@ ROLLBACK;
 -- with: ["t50@x.org"]
 SELECT id FROM newsletter WHERE email = $1;
 BEGIN;
-PREPARE TRANSACTION 'nothing';
-ROLLBACK PREPARED 'nothing';
+ROLLBACK PREPARED 'nothing there';
 ABORT;
 END;

@@ -11,7 +11,7 @@ SELECT name, price FROM products WHERE name LIKE 'a%' OR name ~ 'e.r';
 SELECT upper(name), price * 2, tags[1], info -> 'a' FROM products ORDER BY price NULLS FIRST;
 SELECT max(name), min(price), array_agg(id ORDER BY id DESC), string_agg(name, ',' ORDER BY name) FROM products;
 SELECT info ->> 'a', info @> '{"a": 1}', info #> '{a,0}' FROM products ORDER BY id;
-SELECT p, (p).name, row_to_json(p) FROM products p ORDER BY id;
+SELECT (p).name, row_to_json(p) FROM products p ORDER BY id;
 SELECT code, code || '|', length(code) FROM products ORDER BY id;
 SELECT * FROM tenant2.customers WHERE email LIKE 'a%' ORDER BY email;
 SELECT upper(email), email || '', full_name FROM tenant2.customers ORDER BY full_name;

@@ -7,6 +7,7 @@ UPDATE customers SET full_name = DEFAULT, note = DEFAULT WHERE id = 3 RETURNING 
 UPDATE customers SET email = '' WHERE email = 'cy@y.net';
 UPDATE customers SET (email, phone) = ('u3@x.org', '+12025550133') WHERE id = 3 RETURNING email, phone;
 UPDATE customers SET (email, phone) = ROW ('u4@x.org', NULL) WHERE id = 4 RETURNING email, phone;
+-- refused
 UPDATE customers SET (email, full_name) = (SELECT 'u5@x.org', 'U Five') WHERE id = 5 RETURNING email, full_name;
 UPDATE customers SET (email, note) = (SELECT email, topic FROM newsletter WHERE id = 3) WHERE id = 5 RETURNING email, note;
 UPDATE customers SET email = (SELECT email FROM newsletter n WHERE n.id = 3) WHERE id = 6 RETURNING email;
@@ -16,6 +17,7 @@ UPDATE customers SET note = 'n' WHERE email = 'u1@x.org' RETURNING id, email;
 UPDATE customers SET note = 'n' WHERE email IN ('u1@x.org', 'u2@x.org') AND full_name = 'U Two' RETURNING id;
 UPDATE customers SET n = n + 1 WHERE phone IS NULL RETURNING id, n;
 UPDATE customers c SET note = topic FROM newsletter n WHERE n.email = c.email RETURNING c.id, n.email, c.email, note;
+-- refused
 UPDATE customers SET email = s.e FROM (VALUES (1, 'u8@x.org')) s (id, e) WHERE s.id = customers.id RETURNING email;
 -- refused
 UPDATE customers SET email = s.e FROM (VALUES (1, 'u8@x.org'), (2, 'u9@x.org')) s (id, e) WHERE s.id = customers.id RETURNING email;
@@ -30,6 +32,7 @@ UPDATE customers SET note = email WHERE id = 1;
 UPDATE customers SET full_name = email WHERE id = 1;
 UPDATE customers SET email = 'ann@x.org' WHERE id = 2;
 UPDATE customers SET email = 'dup@x.org';
+-- refused
 UPDATE customers SET nosuch = 'x';
 UPDATE customers SET email = 'u', email = 'v';
 UPDATE customers SET n = 0 WHERE email = 'ann@x.org';

@@ -1,0 +1,48 @@
+"""Statements at random, on a plaintext database and through pgveil: equal or refused, never wrong.
+
+PGVEIL_DIFF_STATEMENTS is how many, PGVEIL_DIFF_SEED which; a failure prints the seed and the statements.
+"""
+
+import os
+import random
+from collections import Counter
+from typing import Final
+
+import pytest
+
+from tests.differential.generate import Generator
+from tests.differential.stage import Stage
+from tests.differential.ways import WAYS, Pair, Step
+
+pytestmark = pytest.mark.server
+
+STATEMENTS: Final = int(os.environ.get("PGVEIL_DIFF_STATEMENTS", "1500"))
+SEED: Final = os.environ.get("PGVEIL_DIFF_SEED")
+SHOWN: Final = 10
+
+
+def test_equal_or_refused(shop: Stage) -> None:
+    seed = int(SEED) if SEED else random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    with shop.databases() as names:
+        pair = shop.pair(names)
+        steps = _run(pair, seed)
+        pair.close()
+        faults = shop.faults(names)
+    counts = Counter(step.verdict for step in steps)
+    print(f"generated: equal {counts['equal']} refused {counts['refused']} wrong {counts['wrong']}")
+    wrong = [str(step) for step in steps if step.verdict == "wrong"]
+    assert not wrong, "\n\n".join([f"seed {seed}: {len(wrong)} wrong", *wrong[:SHOWN]])
+    assert not faults, "\n".join([f"seed {seed}", *faults])
+    assert counts["equal"] > STATEMENTS // 2
+
+
+def _run(pair: Pair, seed: int) -> list[Step]:
+    generator = Generator(seed)
+    choice = random.Random(seed)
+    steps = []
+    for _ in range(STATEMENTS):
+        made = generator.next()
+        way = choice.choice(WAYS[1:] if made.params else WAYS)
+        steps.append(pair.step(made.sql, made.params, way))
+    return steps
