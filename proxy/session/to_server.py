@@ -225,6 +225,7 @@ class ClientLane:
         if plan.idle:
             self._send(frame, self._ending(ledger.QUERY, ledger.PLAIN_QUERY))
             return
+        self._planner.read_at_once(plan)
         self._planner.allow(plan)
         if any(place.literal is None for place in plan.inputs):
             raise Refusal("syntax", "a simple query has no parameters")

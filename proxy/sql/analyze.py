@@ -33,6 +33,7 @@ _BARRIERS: Final = frozenset((
     "set", "reset-all", "discard-all", "deallocate", "ddl", "rollback", "rollback-to", "unknown-setting",
 ))  # fmt: skip
 _PATH_CHANGES: Final = frozenset(("reset-all", "discard-all", "rollback", "rollback-to", "unknown-setting"))
+_ENDS: Final = frozenset(("commit", "rollback", "rollback-to"))
 _PATH_SETTINGS: Final = frozenset(("search_path", "role", "session_authorization"))
 # Fields of SELECT f(…) and nothing else.
 _BARE_SELECT: Final = frozenset(("targetList", "limitOption", "op"))
@@ -107,6 +108,7 @@ class _Reading:
         self.findings = findings
         self.snapshot = snapshot
         self.path = path
+        self._before = (snapshot, path)  # what counted before the text
         self.highest = 0  # parameter number
 
     def plan(self, statements: list[Statement]) -> Plan:
@@ -198,11 +200,22 @@ class _Reading:
     def _follow(self, effects: tuple[SessionEffect, ...]) -> None:
         """What a statement of the text changes for those behind it."""
         for effect in effects:
+            if effect.kind in _ENDS:
+                self._ended()
             if effect.kind == "set" and effect.name == "search_path" and effect.value is not None:
                 path = split_path(effect.value, "$user")
                 self.path = None if "$user" in path else path
             elif effect.kind in _PATH_CHANGES or (effect.kind == "set" and effect.name in _PATH_SETTINGS):
                 self.path = None
+
+    def _ended(self) -> None:
+        """Of what the text did to path and tables, it is not certain what is left behind the end of a transaction."""
+        snapshot, path = self._before
+        if self.path != path:
+            self.path = None
+        for (schema, name), reason in self.snapshot.overlaid.items():
+            snapshot = snapshot.closed_by(schema, name, reason)
+        self.snapshot = snapshot
 
 
 def _settings(node: Node, calls: list[tuple[str | None, str | None, bool]], utility: Utility) -> Effects:

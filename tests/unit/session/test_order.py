@@ -259,6 +259,36 @@ def test_a_transaction_that_ends_takes_a_local_setting_with_it() -> None:
     assert error(next(f for f in link.got() if f[:1] == b"E"))[b"C"] == b"0A000"
 
 
+@pytest.mark.parametrize("end", ["commit", "rollback", "rollback to a", "prepare transaction 'x'"])
+def test_a_text_that_ends_the_transaction_of_a_local_path_and_goes_on(end: str) -> None:
+    link = Link()
+    link.client(query("begin; savepoint a; set local search_path to other"))
+    link.server(done("BEGIN"), done("SAVEPOINT"), done("SET"), ready("T"))
+    link.client(query(f"{end}; {INSERT_NOW}"))
+    assert_safe(link)
+    link.server(failed("22P02"), ready("E"))
+    assert error(link.got()[-2])[b"C"] == b"0A000"
+
+
+def test_a_text_that_sets_a_local_path_and_ends_its_transaction() -> None:
+    link = Link()
+    link.client(query(f"begin; set local search_path to other; commit; {INSERT_NOW}"))
+    assert_safe(link)
+
+
+@pytest.mark.parametrize("end", ["on commit drop; commit", "; rollback"])
+def test_a_text_that_shadows_a_table_and_takes_the_shadow_away(end: str) -> None:
+    link = Link()
+    link.client(query(f"begin; create temp table customers(email text) {end}; {INSERT_NOW}"))
+    assert_safe(link)
+
+
+def test_a_text_that_changes_how_its_dates_are_read() -> None:
+    link = Link().client(query("set datestyle = 'DMY'; insert into customers(born) values ('01/02/2000')"))
+    link.server(failed("22P02"), ready())
+    assert error(link.got()[0])[b"C"] == b"0A000"
+
+
 # ---- plans ----------------------------------------------------------------------------------------------------------
 
 
