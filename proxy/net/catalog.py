@@ -2,7 +2,8 @@
 
 On our own connection, never on a client's: a look-up in its transaction could fail or break it. Every name is
 qualified and search_path is empty, so that no schema of the application's can steer what is read. Nothing but the
-catalog is read; any account that can connect can do it.
+catalog is read; any account that can connect can do it. Reading takes no lock on the application's tables, so that no
+transaction with open DDL can stop it; what would (pg_get_expr from 17 on, pg_get_function_sqlbody) is only for `check`.
 """
 
 from collections import defaultdict
@@ -21,7 +22,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND n.nspname !~ '^pg_toa
 """
 COLUMNS: Final = """
 SELECT a.attrelid, a.attname, a.attnum, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name,
-       a.atttypmod, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS default,
+       a.atttypmod, a.attnotnull, CASE WHEN $1 THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END AS default,
        a.attgenerated <> '' AS generated, a.attidentity <> '' AS identity,
        coalesce(l.collisdeterministic, true) AS plain
 FROM pg_catalog.pg_attribute a
@@ -40,10 +41,19 @@ WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <
 """
 TRIGGERS: Final = "SELECT tgrelid, tgfoid FROM pg_catalog.pg_trigger WHERE NOT tgisinternal"
 PARENTS: Final = "SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits"
-# Functions whose body is text or parsed SQL; C and internal ones can't name a table of the application's.
+# Functions whose body is text or parsed SQL; C and internal ones can't name a table of the application's. Of parsed SQL
+# the names of what it depends on: the server keeps book of it.
 FUNCTIONS: Final = """
 SELECT p.oid, n.nspname, p.proname, l.lanname,
-       coalesce(p.prosrc, '') || ' ' || coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), '') AS source
+       coalesce(p.prosrc, '') || CASE WHEN p.prosqlbody IS NULL THEN '' ELSE coalesce((
+           SELECT pg_catalog.string_agg(' ' || coalesce(c.relname, f.proname), '')
+           FROM pg_catalog.pg_depend d
+           LEFT JOIN pg_catalog.pg_class c
+               ON c.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+           LEFT JOIN pg_catalog.pg_proc f
+               ON f.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+           WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
+       ), '') END AS source
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang
@@ -83,23 +93,24 @@ class CatalogReader:
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise Unavailable("the catalog", f"{type(error).__name__} as the `catalog` account") from None
 
-    async def read(self, database: str | None) -> Catalog:
-        """All of one database, in one snapshot. Raises Unavailable."""
+    async def read(self, database: str | None, expressions: bool = False) -> Catalog:
+        """All of one database, in one snapshot. expressions: DEFAULTs too, which may wait for locks. Raises
+        Unavailable."""
         connection = await self.connect(database)
         try:
             path: str = await connection.fetchval(DEFAULT_PATH)
             await connection.execute("SET search_path = ''")
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                return await _read(connection, path)
+                return await _read(connection, path, expressions)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise Unavailable("the catalog", type(error).__name__) from None
         finally:
             connection.terminate()
 
 
-async def _read(connection: "asyncpg.Connection[Any]", path: str) -> Catalog:
+async def _read(connection: "asyncpg.Connection[Any]", path: str, expressions: bool) -> Catalog:
     columns: dict[int, list[Column]] = defaultdict(list)
-    for a in await connection.fetch(COLUMNS):
+    for a in await connection.fetch(COLUMNS, expressions):
         columns[a["attrelid"]].append(
             Column(
                 a["attname"],

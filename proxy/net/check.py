@@ -123,7 +123,7 @@ class _Look:
 
     async def _database(self, database: str, default: bool) -> list[Finding]:
         try:
-            catalog = await self._reader.read(database)
+            catalog = await self._reader.read(database, True)
             targets, findings = find_targets(catalog, self._policy, default)
             connection = await self._reader.connect(database)
             try:

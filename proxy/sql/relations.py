@@ -21,7 +21,7 @@ class Column:
     type_name: str  # format_type(): 'character varying(50)'
     typmod: int
     not_null: bool = False
-    default: str | None = None  # pg_get_expr of the DEFAULT or generation expression
+    default: str | None = None  # pg_get_expr of the DEFAULT or generation expression, where `check` asks
     generated: bool = False
     identity: bool = False
     collation_deterministic: bool = True

@@ -1,0 +1,45 @@
+"""Reading the catalog of real servers while others work in them."""
+
+import asyncio
+
+import psycopg
+
+from proxy.net.catalog import CatalogReader
+from proxy.sql.catalog import Catalog
+from tests.kit.servers import Server
+
+DDL = """
+CREATE TABLE customers(id int DEFAULT 1, email text DEFAULT 'x');
+CREATE FUNCTION mails() RETURNS SETOF text LANGUAGE sql BEGIN ATOMIC SELECT email FROM customers; END;
+CREATE FUNCTION all_mails() RETURNS SETOF text LANGUAGE sql BEGIN ATOMIC SELECT * FROM mails(); END;
+"""
+
+
+def read(server: Server, database: str, expressions: bool = False) -> Catalog:
+    return asyncio.run(CatalogReader(server.dsn(database), 5).read(database, expressions))
+
+
+def test_a_transaction_with_open_ddl_does_not_stop_the_reading(pg: Server, database: str) -> None:
+    """pg_get_expr (from 17 on) and pg_get_function_sqlbody would wait for its locks, and every link with them."""
+    with psycopg.connect(pg.dsn(database)) as other:
+        other.execute(DDL)
+        other.commit()
+        other.execute("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+        catalog = read(pg, database)
+    assert any(relation.name == "customers" for relation in catalog.relations)
+
+
+def test_a_parsed_body_names_what_it_reaches(pg: Server, database: str) -> None:
+    with pg.connect(database) as connection:
+        connection.execute(DDL)
+    sources = {function.name: function.source for function in read(pg, database).functions}
+    assert "customers" in sources["mails"]
+    assert "mails" in sources["all_mails"]
+
+
+def test_defaults_are_read_where_they_are_asked_for(pg: Server, database: str) -> None:
+    with pg.connect(database) as connection:
+        connection.execute(DDL)
+    for asked, wanted in ((False, None), (True, "'x'::text")):
+        table = next(r for r in read(pg, database, asked).relations if r.name == "customers")
+        assert [column.default for column in table.columns if column.name == "email"] == [wanted]
