@@ -1,7 +1,7 @@
 """Case files of the differential test: statements as data.
 
     -- schema: shop            schemas/shop.sql, shop.data.sql and shop.yaml
-    -- run: script             optional: statements in order on one connection, once in each way; default: each on its own
+    -- run: script             optional: in order on one connection, once in each way; default: each on its own
     -- equal                   optional: nothing of this file may be refused
 
     -- any other comment

@@ -97,7 +97,8 @@ class Generator:
             return f"{column} IS NOT NULL"
         inner = {"email": "email", "name": "name"}[domain]
         return self._random.choice((
-            f"{column} IN (SELECT {inner} FROM {source})", f"{column} NOT IN (SELECT {inner} FROM {source} WHERE id = 1)",
+            f"{column} IN (SELECT {inner} FROM {source})",
+            f"{column} NOT IN (SELECT {inner} FROM {source} WHERE id = 1)",
             f"EXISTS (SELECT 1 FROM {source} q WHERE q.{inner} = {column})",
             f"{column} = (SELECT {inner} FROM {source} WHERE id = 2)",
         ))  # fmt: skip
@@ -107,7 +108,7 @@ class Generator:
     def _select(self) -> str:
         table = self._random.choice(tuple(TABLES))
         columns = list(TABLES[table].items())
-        where = f" WHERE {self._predicate([(f't.{c}', d) for c, d in columns])}" if self._random.random() < 0.8 else ""
+        where = f" WHERE {self._predicate(_qualified(table))}" if self._random.random() < 0.8 else ""
         roll = self._random.random()
         chosen = self._random.sample([c for c, _ in columns], self._random.randint(1, len(columns)))
         listed = ", ".join(f"t.{c}" for c in chosen)
@@ -136,8 +137,7 @@ class Generator:
         how = self._random.choice(("UNION", "UNION ALL", "INTERSECT", "EXCEPT"))
         left, right = self._random.choice(JOINED)
         arms = [
-            f"SELECT email, id FROM {table} t WHERE {self._predicate([(f't.{c}', d) for c, d in TABLES[table].items()])}"
-            for table in (left, right)
+            f"SELECT email, id FROM {table} t WHERE {self._predicate(_qualified(table))}" for table in (left, right)
         ]
         return f"{arms[0]} {how} {arms[1]}"
 
@@ -148,7 +148,6 @@ class Generator:
         columns = {c: d for c, d in TABLES[table].items() if c != "id"}
         chosen = self._random.sample(list(columns), self._random.randint(1, len(columns)))
         roll = self._random.random()
-        all_columns = [(f"t.{c}", d) for c, d in TABLES[table].items()]
         if roll < 0.5:
             self._fresh += 1
             values = ", ".join([str(self._fresh), *(self._value(columns[c]) for c in chosen)])
@@ -163,5 +162,10 @@ class Generator:
             return f"INSERT INTO {table} (id, {', '.join(chosen)}) VALUES ({values}){conflict} RETURNING *"
         if roll < 0.85:
             assigned = ", ".join(f"{c} = {self._value(columns[c])}" for c in chosen)
-            return f"UPDATE {table} t SET {assigned} WHERE {self._predicate(all_columns)} RETURNING *"
-        return f"DELETE FROM {table} t WHERE {self._predicate(all_columns)} AND t.id > 900 RETURNING *"
+            return f"UPDATE {table} t SET {assigned} WHERE {self._predicate(_qualified(table))} RETURNING *"
+        return f"DELETE FROM {table} t WHERE {self._predicate(_qualified(table))} AND t.id > 900 RETURNING *"
+
+
+def _qualified(table: str) -> list[tuple[str, str]]:
+    """(t.column, domain) of the table."""
+    return [(f"t.{column}", domain) for column, domain in TABLES[table].items()]

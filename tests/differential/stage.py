@@ -61,7 +61,7 @@ class Stage:
         return Pair(self.server.connect(names.plain), self.pgveil.connect(names.tokenised))
 
     def faults(self, names: Names) -> list[str]:
-        """What is not as it must be: contents that differ once revealed, protected columns with something but tokens."""
+        """What is not as it must be: contents that differ once revealed, protected columns with more than tokens."""
         with (
             self.server.connect(names.plain) as direct,
             self.pgveil.connect(names.tokenised) as through,
