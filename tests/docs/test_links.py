@@ -81,6 +81,7 @@ def test_commands_and_options_exist(page: Path) -> None:
             continue  # `pgveil keys`: the group as a whole
         wanted = " ".join(words[: 2 if words[0] in groups else 1])
         assert wanted in commands(), f"pgveil {' '.join(words)}"
+        assert commands()[wanted].get_default("later") is None, f"pgveil {wanted} is not in this version"
         known = set(commands()[wanted]._option_string_actions)
         for option in re.findall(r"(?<!\S)--?[a-z][\w-]*", " ".join(words[1:]).partition(" $(")[0]):
             assert option in known, f"pgveil {' '.join(words)}: {option}"
