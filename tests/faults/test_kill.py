@@ -99,7 +99,7 @@ class Writer(threading.Thread):
 
     def _change(self, link: Link) -> None:
         how: Callable[[Link], dict[int, Row | None]] = self.dice.choice(
-            [self._insert, self._literals, self._many, self._transaction, self._update, self._delete]
+            [self._by_insert, self._by_literals, self._by_many, self._by_transaction, self._by_update, self._by_delete]
         )
         for number, row in how(link).items():
             self.states[number] = {row}
@@ -121,42 +121,42 @@ class Writer(threading.Thread):
         self._ask(number, row)
         return number, row
 
-    def _insert(self, link: Link) -> dict[int, Row | None]:
+    def _by_insert(self, link: Link) -> dict[int, Row | None]:
         number, row = self._fresh()
         link.execute(INSERT, (number, *row), prepare=self.dice.random() < 0.5)
         return {number: row}
 
-    def _literals(self, link: Link) -> dict[int, Row | None]:
+    def _by_literals(self, link: Link) -> dict[int, Row | None]:
         number, row = self._fresh()
         ClientCursor(link).execute(INSERT, (number, *row))
         return {number: row}
 
-    def _many(self, link: Link) -> dict[int, Row | None]:
+    def _by_many(self, link: Link) -> dict[int, Row | None]:
         """Pipelined."""
         fresh = dict(self._fresh() for _ in range(4))
         link.cursor().executemany(INSERT, [(number, *row) for number, row in fresh.items()])
         return dict(fresh)
 
-    def _transaction(self, link: Link) -> dict[int, Row | None]:
+    def _by_transaction(self, link: Link) -> dict[int, Row | None]:
         fresh = dict(self._fresh() for _ in range(2))
         with link.transaction():
             for number, row in fresh.items():
                 link.execute(INSERT, (number, *row))
         return dict(fresh)
 
-    def _update(self, link: Link) -> dict[int, Row | None]:
+    def _by_update(self, link: Link) -> dict[int, Row | None]:
         there = self._there()
         if there is None:
-            return self._insert(link)
+            return self._by_insert(link)
         row = self._row(there)
         self._ask(there, row)
         link.execute(UPDATE, (*row, there))
         return {there: row}
 
-    def _delete(self, link: Link) -> dict[int, Row | None]:
+    def _by_delete(self, link: Link) -> dict[int, Row | None]:
         there = self._there()
         if there is None or self.dice.random() < 0.7:
-            return self._insert(link)
+            return self._by_insert(link)
         self._ask(there, None)
         link.execute(DELETE, (there,))
         return {there: None}
@@ -212,15 +212,21 @@ class Stage:
         clear = [row[0] for row in raw if not all(tokens.is_ours(key, value.encode()) for value in row[1:])]
         assert clear == [], "protected columns of these rows hold something but tokens"
         with self.pgveil.connect(self.database) as link:
-            seen = {r[0]: r[1:] for r in link.execute("SELECT id, email, name, street, born::text FROM people")}
+            seen = people(link)
         self._compare(seen)
 
-    def _compare(self, seen: dict[int, Any]) -> None:
+    def _compare(self, seen: dict[int, Row]) -> None:
         assert seen.keys() <= self.states.keys()
         wrong = [number for number, states in self.states.items() if seen.get(number) not in states]
         assert wrong == [], "these rows are not what their writers were told"
         # From now on each is what it is.
         self.states = {number: {seen.get(number)} for number in self.states}
+
+
+def people(link: Link) -> dict[int, Row]:
+    """Rows as a client sees them."""
+    found = link.execute("SELECT id, email, name, street, born FROM people").fetchall()
+    return {number: (email, name, street, str(born)) for number, email, name, street, born in found}
 
 
 def chain(pgveil: Pgveil) -> Verdict:
@@ -337,8 +343,7 @@ def refuses(stage: Stage, link: Link) -> None:
 def works(stage: Stage, link: Link, number: int) -> None:
     row = (f"p{number}@example.org", "Ada", f"{number} Back Street", "1987-04-12")
     link.execute(INSERT, (number, *row))
-    found = link.execute("SELECT email, name, street, born::text FROM people WHERE id = %s", (number,)).fetchall()
-    assert found == [row]
+    assert people(link)[number] == row
     with stage.server.connect(stage.database) as direct:
         stored = direct.execute("SELECT email, name, street, born FROM people").fetchall()
     assert all(tokens.looks_like(value.encode()) for row in stored for value in row)
