@@ -64,7 +64,7 @@ async def _look(connection: "asyncpg.Connection[Any]", target: Target, is_ours: 
     found = [] if is_ours is None else [is_ours(text.encode()) for text in row["tokens"] or ()]
     if row["plain"] or (any(found) and not all(found)):
         message = f"{target.label} holds values that are no tokens, from before pgveil or written around it"
-        todo = "UPDATE the column to itself through pgveil; until then searches miss those rows"
+        todo = "write these values again through pgveil, as literals or parameters; until then searches miss those rows"
         return [target.finding("warning", "plaintext-rows", message, todo)]
     if found and not any(found):
         message = f"{target.label} holds tokens of another vault, which this one can't reveal"
