@@ -5,9 +5,9 @@ import os
 import signal
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final
 
 from proxy.admin.app import Admin
 from proxy.config import ServerTls, Settings
@@ -46,13 +46,19 @@ async def open_vault(settings: Settings, policy: Policy, store: Store, tasks: Ta
 
 
 def upstream(settings: Settings) -> Upstream:
-    """Raises OSError, ssl.SSLError for certificate files that can't be used."""
+    """Raises Faults for certificate files that can't be used."""
     endpoint = settings.upstream.endpoint
     tls = settings.tls.server
     if isinstance(endpoint, Unix):
         return Upstream(endpoint.directory, endpoint.port or 5432, "disable", None, settings.timeouts.connect)
     assert isinstance(endpoint, Tcp)
-    return Upstream(endpoint.host, endpoint.port, tls.mode, _context(tls), settings.timeouts.connect)
+    try:
+        context = _context(tls)
+    except OSError as error:  # SSLError too
+        files = ", ".join(file for file in (tls.ca, tls.cert, tls.key) if file is not None)
+        why = error.strerror or "it holds no certificate or key"
+        raise Faults([Fault("tls.server", 0, f"can't use {files or 'the certificates'}: {why}")]) from None
+    return Upstream(endpoint.host, endpoint.port, tls.mode, context, settings.timeouts.connect)
 
 
 def _context(tls: ServerTls) -> ssl.SSLContext | None:
@@ -70,37 +76,65 @@ def _context(tls: ServerTls) -> ssl.SSLContext | None:
 
 # Settings that this version knows but does not do yet: named at start, not ignored.
 NOT_YET: Final = "this version does not do it yet"
+VAULTS: Final = ("sqlite",)
+KEY_SOURCES: Final = ("file", "env")
 
 
 def refuse_unsupported(settings: Settings) -> None:
     """Raises Faults."""
     faults = []
+
+    def refuse(name: str, what: str, advice: str) -> None:
+        faults.append(Fault(name, 0, f"{what}: {NOT_YET}", advice))
+
     if settings.enforcement != "enforce":
-        faults.append(Fault("enforcement", 0, f"`{settings.enforcement}`: {NOT_YET}", "leave it out, or `enforce`"))
+        refuse("enforcement", f"`{settings.enforcement}`", "leave it out, or `enforce`")
     if settings.tls.client.cert is not None:
-        faults.append(Fault("tls.client", 0, f"TLS to clients: {NOT_YET}", "listen on loopback or a Unix socket"))
+        refuse("tls.client", "TLS to clients", "listen on loopback or a Unix socket")
+    if settings.vault.scheme not in VAULTS:
+        refuse("vault", f"{settings.vault.scheme}://", "use sqlite:////path")
+    if settings.keys.scheme not in KEY_SOURCES:
+        refuse("keys", f"{settings.keys.scheme}:", "use file:/path or env:NAME")
+    if isinstance(settings.admin, Unix):
+        refuse("admin", "a Unix socket", "give host:port, or `off`")
     if faults:
         raise Faults(faults)
 
 
 async def serve(settings: Settings, open_store: OpenStore, ready_line: Callable[[str], None]) -> None:
-    """Run until a signal. Raises Faults (policy), VaultFault, Unavailable, OSError before the ready line."""
+    """Run until a signal. Raises Faults (settings, policy), VaultFault, Unavailable before the ready line."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, _nothing)  # one that comes now must not end the process
     refuse_unsupported(settings)
     sources, policy = read_policy(settings)
+    target = upstream(settings)
     async with AsyncExitStack() as stack:
         tasks = Tasks()
         stack.push_async_callback(tasks.cancel)
-        store = await open_store(settings)
-        vault = await open_vault(settings, policy, store, tasks)
+        vault = await _opened(settings, policy, open_store, tasks)
         stack.push_async_callback(vault.close)
-        server = Server(settings, vault, policy, upstream(settings), ready_line)
+        server = Server(settings, vault, policy, target, ready_line)
         files = PolicyFiles(settings, sources, policy, server.policy_changed)
         _start_admin(settings, server, files, stack)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, files.look, True)
-        tasks.spawn(_watch(files, settings.policy_poll), "policy")
+        loop.add_signal_handler(signal.SIGHUP, files.look, True)
+        tasks.repeat(_looking(files), settings.policy_poll, "policy")
         for warning in settings.warnings:
             log("setting-warning", "warning", reason=warning[:200])
         await server.run()
+
+
+def _nothing() -> None:
+    """The policy is read later, or will be found changed."""
+
+
+async def _opened(settings: Settings, policy: Policy, open_store: OpenStore, tasks: Tasks) -> Vault:
+    """The vault, which owns its store from then on."""
+    store = await open_store(settings)
+    try:
+        return await open_vault(settings, policy, store, tasks)
+    except BaseException:
+        await store.close()
+        raise
 
 
 def _start_admin(settings: Settings, server: Server, files: PolicyFiles, stack: AsyncExitStack) -> None:
@@ -116,7 +150,8 @@ def _start_admin(settings: Settings, server: Server, files: PolicyFiles, stack: 
     stack.callback(admin.stop)
 
 
-async def _watch(files: PolicyFiles, every: float) -> None:
-    while True:
-        await asyncio.sleep(every)
+def _looking(files: PolicyFiles) -> Callable[[], Coroutine[Any, Any, None]]:
+    async def look() -> None:
         files.look()
+
+    return look

@@ -7,15 +7,18 @@ counts, readiness names parts and policy faults by file and line. `/healthz` say
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Final, final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from proxy.endpoints import Endpoint, Unix
 from proxy.errors import Unavailable
+from proxy.observe import count, log
 
 # Seconds that a request may take to arrive: a scraper sends one small packet.
 REQUEST_TIMEOUT: Final = 10.0
@@ -68,6 +71,19 @@ def _server_class(host: str) -> type[ThreadingHTTPServer]:
     class Server(ThreadingHTTPServer):
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         daemon_threads = True
+        request_queue_size = 64
+
+        def server_bind(self) -> None:
+            """HTTPServer's own asks DNS for its name, which may take long and is used for nothing here."""
+            TCPServer.server_bind(self)
+            self.server_name, self.server_port = host, self.server_address[1]
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Counted; the text that socketserver would print could hold anything."""
+            error = sys.exc_info()[1]
+            if not isinstance(error, OSError):  # a scraper that left
+                count("errors", kind=type(error).__name__)
+                log("admin-broken", "error", error=type(error).__name__[:64])
 
     return Server
 

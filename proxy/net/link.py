@@ -4,11 +4,16 @@ Carries bytes, performs effects, keeps both directions from filling memory. Deci
 control: what one side can't take stops reading from the other; the session itself may pause a side too; reading goes
 on when every reason is gone. Bytes for the client wait behind a gate while an audit record that they depend on is not
 yet durable.
+
+Invariants: whatever fails in here ends this link and no other, counted, its text told to nobody; a link that ended
+leaves no connection behind, not even one that was still being made; no bytes go to a connection that is closing.
 """
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, cast, final
 
 from proxy.errors import Bug, Refusal, Side, Unavailable
@@ -38,6 +43,9 @@ WRITE_HIGH: Final = 256 * 1024
 HELD_HIGH: Final = 1 << 20
 # Seconds that a peer gets to take the last bytes of a link that ends.
 LINGER: Final = 10.0
+# A peer that vanished without a word (power, cable, firewall) is missed after two minutes: it holds a place here and a
+# session on the server. (option, value): seconds until the first probe, seconds between them, probes.
+KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6))
 
 
 @final
@@ -49,10 +57,15 @@ class Half(asyncio.Protocol):
         self.side: Side = side
         self.transport: asyncio.Transport | None = None
         self._stops: set[str] = set()  # reasons for not reading
+        self._linger: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are of no such class
         self.transport.set_write_buffer_limits(WRITE_HIGH)
+        _keep_alive(self.transport)
+        if self._stops:
+            # uvloop starts to read after this call, whatever it says; what comes before the stop is only early.
+            asyncio.get_running_loop().call_soon(self._stop_now)
         self.link.connected(self)
 
     def data_received(self, data: bytes) -> None:
@@ -64,6 +77,8 @@ class Half(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
+        if self._linger is not None:
+            self._linger.cancel()
         self.link.ended(self.side)
 
     def pause_writing(self) -> None:
@@ -74,23 +89,50 @@ class Half(asyncio.Protocol):
 
     def stop(self, reason: str) -> None:
         """Don't read until `go` for the same reason."""
-        if not self._stops and self.transport is not None and not self.transport.is_closing():
-            self.transport.pause_reading()
+        if not self._stops and (transport := self._open()):
+            transport.pause_reading()
         self._stops.add(reason)
 
     def go(self, reason: str) -> None:
+        if reason not in self._stops:
+            return
         self._stops.discard(reason)
-        if not self._stops and self.transport is not None and not self.transport.is_closing():
-            self.transport.resume_reading()
+        if not self._stops and (transport := self._open()):
+            transport.resume_reading()
+
+    def _stop_now(self) -> None:
+        if self._stops and (transport := self._open()):
+            transport.pause_reading()
 
     def write(self, data: bytes) -> None:
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(data)
+        if transport := self._open():
+            transport.write(data)
 
     def close(self) -> None:
-        """After what was written is sent."""
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.close()
+        """After what was written is sent, or when the peer does not take it in time."""
+        if transport := self._open():
+            transport.close()
+            self._linger = asyncio.get_running_loop().call_later(LINGER, self.abort)
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _open(self) -> asyncio.Transport | None:
+        """The transport, if it still takes and gives bytes."""
+        return None if self.transport is None or self.transport.is_closing() else self.transport
+
+
+def _keep_alive(transport: asyncio.Transport) -> None:
+    """Have the kernel look after a peer that says nothing."""
+    found: socket.socket | None = transport.get_extra_info("socket")
+    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    with suppress(OSError):  # the peer has gone already
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEPALIVE:
+            if hasattr(socket, name):
+                found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 @final
@@ -107,13 +149,17 @@ class Link:
         self._answers = answers
         self._tasks = tasks
         self._over = over
-        self._dialling = False
+        self._dial: asyncio.Task[None] | None = None
         self._for_server: list[bytes] = []  # written before the server connection was there
+        self._waiting = 0  # bytes of them
         # For the client, in order: bytes, and gates that are shut until an audit record is durable.
         self._queue: deque[bytes | Gate] = deque()
         self._queued = 0  # bytes
+        self._cancelling = False  # a cancel request is on its way; the client waits for the end of it
         self._client_closing = False
+        self._server_closing = False
         self._performing = False
+        self._broken = False
         self._ended = False
         self._sent = {"to_server": 0, "to_client": 0}  # bytes, since they were last counted
 
@@ -123,38 +169,41 @@ class Link:
     # ---- what happens
 
     def connected(self, half: Half) -> None:
-        if half.side == "server":
-            waiting, self._for_server = self._for_server, []
-            half.write(b"".join(waiting))
+        if half.side == "client":
+            return
+        if self._ended or self._broken or self._server_closing:
+            half.abort()  # whom it was for has gone meanwhile
+            return
+        half.write(b"".join(self._for_server))
+        self._for_server.clear()
+        self.client.go("dial")
 
     def received(self, side: Side, data: bytes) -> None:
-        if side == "client":
-            self._run(self.session.client_bytes, data)
-        else:
-            self._run(self.session.server_bytes, data)
+        self.run(self.session.client_bytes if side == "client" else self.session.server_bytes, data)
 
     def ended(self, side: Side) -> None:
         """A connection is closed, by its peer or by us."""
-        if side == "client":
-            self.session.client_eof()
-        else:
-            self.session.server_eof()
-        self.perform()
-        if self.client.transport is None and (self.server.transport is None or self._ended):
+        self.run(self.session.client_eof if side == "client" else self.session.server_eof)
+        if self.client.transport is None and self.server.transport is None:
             self._finish()
 
-    def _run(self, step: Callable[[bytes], None], data: bytes) -> None:
-        """A session that breaks takes its link down and nothing else."""
+    def run(self, step: Callable[..., None], *arguments: object) -> None:
+        """Tell the session something and do what it wants then. One that breaks takes its link down, nothing else."""
+        if self._broken:
+            return
         try:
-            step(data)
+            step(*arguments)
             self.perform()
         except Exception as error:  # noqa: BLE001 - the one place: this link ends, the others go on
-            self._answers.broken(error)
-            self.abort()
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        self._broken = True
+        self._answers.broken(error)
+        self.abort()
 
     def tick(self, now: float) -> None:
-        self.session.tick(now)
-        self.perform()
+        self.run(self.session.tick, now)
         self.count()
 
     def count(self) -> None:
@@ -168,21 +217,22 @@ class Link:
 
     def abort(self) -> None:
         """End the link at once."""
-        for half in (self.client, self.server):
-            if half.transport is not None:
-                half.transport.abort()
+        self.client.abort()
+        self.server.abort()
 
     def drain(self) -> None:
         """The program stops: end the link if nothing is under way."""
-        self.session.drain()
-        self.perform()
+        self.run(self.session.drain)
 
     def _finish(self) -> None:
-        if not self._ended:
-            self._ended = True
-            self.count()
-            self.server.close()
-            self._over(self)
+        """Both connections are gone; one that is still being made is given up."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._dial is not None:
+            self._dial.cancel()
+        self.count()
+        self._over(self)
 
     # ---- effects
 
@@ -216,7 +266,8 @@ class Link:
         elif isinstance(effect, Note):
             self._answers.note(effect)
         elif isinstance(effect, CancelUpstream):
-            self._tasks.spawn(self._upstream.cancel(effect.packet), "cancel")
+            self._cancelling = True
+            self._tasks.spawn(self._cancel(effect.packet), "cancel")
         elif isinstance(effect, StartTls):
             self._tasks.spawn(self._start_tls(), "tls")
         else:
@@ -238,29 +289,40 @@ class Link:
             self.server.write(data)
             return
         self._for_server.append(data)
-        if not self._dialling:
-            self._dialling = True
-            self._tasks.spawn(self._dial(), "dial")
+        self._waiting += len(data)
+        if self._waiting > WRITE_HIGH:
+            self.client.stop("dial")
+        if self._dial is None:
+            self._dial = self._tasks.spawn(self._connect(), "dial")
 
-    async def _dial(self) -> None:
+    async def _connect(self) -> None:
         try:
             await self._upstream.connect(self.server)
         except Unavailable as gone:
-            self.session.unreachable(Refusal("server-unreachable", str(gone), "Check `upstream` and the server."))
-            self.perform()
+            refusal = Refusal("server-unreachable", str(gone), "Check `upstream` and the server.")
+            self.run(self.session.unreachable, refusal)
+        except Exception as error:  # noqa: BLE001 - the one place: this link ends, the others go on
+            self._break(error)
+
+    async def _cancel(self, packet: bytes) -> None:
+        """The client's connection closes when the server has closed its own, so that a client which waits for that
+        (PQcancel) does not hit its next statement."""
+        await self._upstream.cancel(packet)
+        self._cancelling = False
+        if self._client_closing:
+            self._close("client")
 
     async def _start_tls(self) -> None:
         raise Bug("TLS to clients is not configured")
 
     def _close(self, side: Side) -> None:
-        if side == "client" and self._queue:
+        if side == "server":
+            self._server_closing = True
+            self.server.close()
+        elif self._queue or self._cancelling:
             self._client_closing = True
-            return
-        half = self.client if side == "client" else self.server
-        half.close()
-        transport = half.transport
-        if transport is not None:
-            asyncio.get_running_loop().call_later(LINGER, transport.abort)
+        else:
+            self.client.close()
 
     # ---- questions
 
@@ -281,17 +343,13 @@ class Link:
         except Unavailable as gone:
             result = failure(gone)
         except Exception as error:  # noqa: BLE001 - the one place: this link ends, the others go on
-            self._answers.broken(error)
-            self.abort()
+            self._break(error)
             return
-        try:
-            self._answer(ticket, result, events)
-            self.perform()
-        except Exception as error:  # noqa: BLE001 - the one place: this link ends, the others go on
-            self._answers.broken(error)
-            self.abort()
+        self.run(self._answer, ticket, result, events)
 
     def _answer(self, ticket: int, result: object, events: Sequence[Event]) -> None:
+        if self._ended:
+            return  # nobody sees it
         if events:
             gate = Gate()
             self._queue.append(gate)
@@ -303,12 +361,18 @@ class Link:
         try:
             await self._answers.record(events)
         except Unavailable as gone:
-            self._queue.clear()
-            self._queued = 0
-            self.session.lost(failure(gone).refusal)
-            self.perform()
+            self._withhold()
+            self.run(self.session.lost, failure(gone).refusal)
+        except Exception as error:  # noqa: BLE001 - the one place: this link ends, the others go on
+            self._withhold()
+            self._break(error)
         gate.open = True
         self._drain()
+
+    def _withhold(self) -> None:
+        """What waits for the client must never go out."""
+        self._queue.clear()
+        self._queued = 0
 
     def _drain(self) -> None:
         """Send what no gate is before."""

@@ -1,11 +1,15 @@
-"""Reads policies again, on SIGHUP and when their files change; a bad policy keeps the one in use and shouts."""
+"""Reads policies again, on SIGHUP and when their files change; a bad policy keeps the one in use and shouts.
+
+Invariant: what an editor or a copy has written half is not taken over by the timer: half a policy may be sound and
+protect half. Files count once they are the same at two looks in a row; SIGHUP says that they are complete.
+"""
 
 import time
 from collections.abc import Callable
 from typing import Final, final
 
-from proxy.config import Settings, policy_sources
-from proxy.documents import Faults
+from proxy.config import ConfigFaults, Settings, policy_sources
+from proxy.documents import Fault, Faults
 from proxy.observe import count, log, set_gauge
 from proxy.policy.load import load
 from proxy.policy.rules import Policy
@@ -19,21 +23,27 @@ class PolicyFiles:
 
     def __init__(self, settings: Settings, sources: Sources, policy: Policy, changed: Callable[[Policy], None]) -> None:
         self._settings: Final = settings
-        self._sources = sources
+        self._sources: Sources | None = sources  # what was last judged; None: they could not be read
+        self._seen: Sources | None = sources  # at the last look
         self._changed = changed
         self.policy = policy
         self.faults: tuple[str, ...] = ()
         set_gauge("policy_loaded_timestamp_seconds", time.time())
 
     def look(self, forced: bool = False) -> None:
-        """Read the files; take the policy over if it is another and sound. forced: say so even if it is the same."""
+        """Read the files; take the policy over if it is another and sound. forced: without waiting for a second look,
+        and say so even if it is the same."""
         try:
             sources = policy_sources(self._settings)
-            if sources == self._sources and not forced:
+            settled, self._seen = sources == self._seen, sources
+            if not forced and (sources == self._sources or not settled):
                 return
             self._sources = sources
+            _refuse_empty(sources)
             policy = load(sources)
         except Faults as faults:
+            if isinstance(faults, ConfigFaults):
+                self._sources = self._seen = None
             self._bad(tuple(str(fault) for fault in faults.faults))
             return
         self.faults = ()
@@ -55,6 +65,13 @@ class PolicyFiles:
         count("policy_reloads", outcome="failed")
         for fault in faults:
             log("policy-fault", "error", fault=fault[:500], advice="the policy in use stays until this is mended")
+
+
+def _refuse_empty(sources: Sources) -> None:
+    """Raises Faults. Emptied under a running process, it is far more likely to be half of a copy than a wish."""
+    empty = [path for path, text in sources if not text.strip()]
+    if empty:
+        raise Faults([Fault(path, 0, "the policy file is empty", "`version: 1` protects nothing") for path in empty])
 
 
 def read_policy(settings: Settings) -> tuple[Sources, Policy]:

@@ -5,19 +5,19 @@ the last link has ended after a signal.
 """
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, cast, final
+from urllib.parse import unquote, urlsplit
 
 from proxy.config import Settings
-from proxy.endpoints import Endpoint, Unix
 from proxy.errors import Refusal, Unavailable
 from proxy.net.answers import Answers
 from proxy.net.catalog import CatalogReader
 from proxy.net.link import Half, Link
-from proxy.net.tasks import Tasks
+from proxy.net.listen import Listeners
+from proxy.net.tasks import Tasks, unexpected
 from proxy.net.upstream import Upstream
 from proxy.net.worlds import Worlds
 from proxy.observe import add_gauge, count, log, set_gauge
@@ -29,6 +29,7 @@ from proxy.session.world import World
 from proxy.vault.vault import Vault
 
 TICK: Final = 1.0  # seconds between looks at time-outs
+CATALOG_RETRY: Final = 5.0  # seconds between tries to read a first catalog
 # Threads that make plans: the work is Python's, more would only take turns.
 ANALYSERS: Final = 1
 # Links over the bound that may wait to be told so; more are closed unheard.
@@ -50,10 +51,10 @@ class Server:
         self._links: set[Link] = set()
         self._turned_away = 0  # of them: those that are only waited for to tell them so
         self._tasks = Tasks()
-        self._listeners: list[asyncio.Server] = []
+        self._listeners = Listeners(lambda: _Arrival(self, False), lambda: _Arrival(self, True))
         self._analysers = ThreadPoolExecutor(ANALYSERS, "analyse")
         reader = CatalogReader(settings.catalog.text, settings.timeouts.catalog)
-        self.worlds = Worlds(reader, policy, settings.limits.plans, self._renew)
+        self.worlds = Worlds(reader, policy, settings.limits.plans, self._renew, self._tasks)
         self._answers = Answers(vault, self.worlds, self._analysers, settings.timeouts.analyse)
         self._vault_answers = True
         self._stopping = asyncio.Event()
@@ -63,39 +64,31 @@ class Server:
 
     async def run(self) -> None:
         """Serve until a signal stops it. Raises Unavailable if an address can't be had."""
-        await self._listen()
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(unexpected)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        self._tasks.spawn(self._ticking(), "tick")
-        self._tasks.spawn(self._looking_at_vault(), "vault")
-        self._tasks.spawn(self._refreshing(), "refresh")
-        self._ready_line("ready: listening on " + ", ".join(str(each) for each in self._settings.listen))
-        await self._stopping.wait()
-        await self._drain()
-        await self._tasks.cancel()
-        self._analysers.shutdown(cancel_futures=True)
+        try:
+            await self._listeners.open(self._settings.listen)
+            self._tasks.repeat(self._tick, TICK, "tick")
+            self._tasks.repeat(self._look_at_vault, TICK, "vault")
+            self._tasks.repeat(self._look_at_catalog, CATALOG_RETRY, "catalog")
+            self._tasks.repeat(self._refresh, self._settings.catalog_refresh, "refresh")
+            self._tasks.spawn(self._look_at_catalog(), "first catalog")
+            self._ready_line("ready: listening on " + ", ".join(str(each) for each in self._settings.listen))
+            await self._stopping.wait()
+            await self._drain()
+        finally:
+            self._listeners.close()
+            await self._tasks.cancel()
+            self._analysers.shutdown(cancel_futures=True)
 
     def stop(self) -> None:
         self._stopping.set()
 
-    async def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
-        for endpoint in self._settings.listen:
-            try:
-                if isinstance(endpoint, Unix):
-                    server = await loop.create_unix_server(self._accept_unix, _free(endpoint.path))
-                    os.chmod(endpoint.path, 0o777)  # who may log in is the server's to say, as on its own socket
-                else:
-                    server = await loop.create_server(self._accept_tcp, endpoint.host, endpoint.port, backlog=1024)
-            except OSError as error:
-                raise Unavailable(f"the address {endpoint}", error.strerror or "can't listen") from None
-            self._listeners.append(server)
-
     async def _drain(self) -> None:
         """No new links; those that are idle end at once, the others with their transaction, all within the bound."""
-        for server in self._listeners:
-            server.close()
+        self._listeners.close()
         log("draining", count=len(self._links))
         for link in list(self._links):
             link.drain()
@@ -105,20 +98,14 @@ class Server:
             except TimeoutError:
                 for link in list(self._links):
                     link.abort()
-        for endpoint in self._settings.listen:
-            _remove_socket(endpoint)
 
-    async def _ticking(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(TICK)
-            now = loop.time()
-            stopping = self._stopping.is_set()
-            for link in list(self._links):
-                link.tick(now)
-                if stopping:
-                    link.drain()
-            self._count_plans()
+    async def _tick(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for link in list(self._links):
+            link.tick(now)
+            if self._stopping.is_set():
+                link.drain()
+        self._count_plans()
 
     def _count_plans(self) -> None:
         """Plan caches of the worlds in use; what a replaced world counted since the last tick is lost."""
@@ -128,36 +115,38 @@ class Server:
             count("plan_cache_misses", misses)
         set_gauge("plan_cache_size", sum(len(world.plans) for world in self.worlds.all))
 
-    async def _looking_at_vault(self) -> None:
+    async def _look_at_vault(self) -> None:
         """For /readyz; apart from the ticks, since a stalled disk makes it wait."""
-        while True:
-            try:
-                await self._vault.ping()
-                self._vault_answers = True
-            except Unavailable:
-                self._vault_answers = False
-            await asyncio.sleep(TICK)
+        try:
+            await self._vault.ping()
+            self._vault_answers = True
+        except Unavailable:
+            self._vault_answers = False
 
-    async def _refreshing(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.catalog_refresh)
-            await self.worlds.refresh()
-            set_gauge("catalog_drift", sum(len(world.snapshot.drift) for world in self.worlds.all))
+    async def _look_at_catalog(self) -> None:
+        """For /readyz: until some catalog could be read, no client gets a protected column, so try the one that
+        `catalog` names."""
+        database = unquote(urlsplit(self._settings.catalog.text).path.lstrip("/"))
+        if not database or self.worlds.all or not self.worlds.protects(database):
+            return
+        try:
+            await self.worlds.load(database, False)
+        except Unavailable as gone:
+            count("catalog_refreshes", outcome="failed")
+            log("catalog-unavailable", "warning", database=database[:64], what=gone.what[:200])
+
+    async def _refresh(self) -> None:
+        await self.worlds.refresh()
+        set_gauge("catalog_drift", sum(len(world.snapshot.drift) for world in self.worlds.all))
 
     # ---- links
-
-    def _accept_tcp(self) -> asyncio.Protocol:
-        return _Arrival(self)
-
-    def _accept_unix(self) -> asyncio.Protocol:
-        return _Arrival(self)
 
     def open(self, client: str) -> Half | None:
         """The client half of a new link, or None if there are far too many. One too many is told so when it has said
         what it wants, as the server does: libpq shows no error that comes before, and a cancel request needs no place.
         """
         most = self._settings.limits.connections
-        if len(self._links) >= most + TURNED_AWAY:
+        if len(self._links) >= most + TURNED_AWAY or self._stopping.is_set():
             count("links", outcome="refused")
             return None
         turned_away = TOO_MANY if len(self._links) - self._turned_away >= most else None
@@ -194,47 +183,44 @@ class Server:
         modes = {name: each.tokens for name, each in policy.classes.items()}
         self._vault.configure(modes)
         self.worlds.renew(policy)
-        for link in self._links:
-            link.session.policy_changed()
+        for link in list(self._links):
+            link.run(link.session.policy_changed)
 
     def readiness(self) -> tuple[bool, Mapping[str, object]]:
-        worlds = self.worlds.all
+        """Whether clients are to be sent here, and why not. Called from the admin port's threads too."""
+        worlds, unread = self.worlds.all, self.worlds.unread
         drift = [f"{d.file}:{d.line}: {d.what}" for world in worlds for d in world.snapshot.drift]
+        catalog = bool(worlds) or not unread  # with a catalog read once, links go on with it
         details = {
             "links": len(self._links),
             "draining": self._stopping.is_set(),
             "vault": self._vault_answers,
+            "catalog": catalog,
+            "catalogs_unread": list(unread),
             "drift": drift,
         }
-        return not self._stopping.is_set() and self._vault_answers, details
+        return not self._stopping.is_set() and self._vault_answers and catalog, details
 
 
 @final
 class _Arrival(asyncio.Protocol):
-    """A connection that has just been made: it becomes a link's client half, or is turned away."""
+    """A connection that has just been made: it becomes a link's client half, or is turned away. unix: it came through
+    a Unix socket, which is an address that roles may ask for."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, unix: bool) -> None:
         self._server = server
+        self._unix = unix
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         arrived = cast(asyncio.Transport, transport)  # uvloop's are of no such class
         peer = arrived.get_extra_info("peername")
-        half = self._server.open(str(peer[0]) if isinstance(peer, tuple) else "")
+        if not self._unix and not isinstance(peer, tuple):
+            arrived.abort()  # gone already; without an address it must not look like one of a Unix socket
+            return
+        half = self._server.open("" if self._unix else str(peer[0]))
         if half is None:
             arrived.write(error_response("FATAL", TOO_MANY))
             arrived.close()
             return
         arrived.set_protocol(half)
         half.connection_made(arrived)
-
-
-def _remove_socket(endpoint: Endpoint) -> None:
-    if isinstance(endpoint, Unix) and os.path.exists(endpoint.path):
-        os.unlink(endpoint.path)
-
-
-def _free(path: str) -> str:
-    """The path of a Unix socket; one that a killed process left is removed."""
-    if os.path.exists(path):
-        os.unlink(path)
-    return path

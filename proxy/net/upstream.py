@@ -7,6 +7,8 @@ from typing import Final, final
 from proxy.errors import Unavailable
 
 SSL_REQUEST: Final = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
+# How a connection may fail; UnicodeError: a name that can't be one in DNS.
+FAILURES: Final = (OSError, TimeoutError, UnicodeError)
 
 
 @final
@@ -54,52 +56,61 @@ class Upstream:
 
     @property
     def name(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     async def connect(self, protocol: asyncio.Protocol) -> None:
-        """Connect `protocol` to the server. Raises Unavailable."""
+        """Connect `protocol` to the server. Raises Unavailable; then, or when it is cancelled, nothing stays open."""
         try:
             async with asyncio.timeout(self._timeout):
                 await self._connect(protocol)
-        except (OSError, ssl.SSLError, TimeoutError) as error:
+        except FAILURES as error:
             raise Unavailable(f"server {self.name}", type(error).__name__) from None
 
     async def _connect(self, protocol: asyncio.Protocol) -> None:
-        loop = asyncio.get_running_loop()
-        if self.host.startswith("/"):
-            await loop.create_unix_connection(lambda: protocol, f"{self.host}/.s.PGSQL.{self.port}")
+        if self._mode == "disable" or self._context is None or self.host.startswith("/"):
+            await self._open(protocol)
             return
-        if self._mode == "disable" or self._context is None:
-            await loop.create_connection(lambda: protocol, self.host, self.port)
-            return
-        transport, first = await loop.create_connection(_Answer, self.host, self.port)
-        transport.write(SSL_REQUEST)
-        answer = await first.byte
-        if answer == b"S":
-            transport.set_protocol(protocol)
-            secure = await loop.start_tls(transport, protocol, self._context, server_hostname=self.host)
-            assert secure is not None
-            protocol.connection_made(secure)
-            return
+        answer = _Answer()
+        transport = await self._open(answer)
+        try:
+            transport.write(SSL_REQUEST)
+            told = await answer.byte
+            if told == b"S":
+                await self._encrypt(transport, protocol, self._context)
+                return
+        except BaseException:
+            transport.abort()
+            raise
         transport.abort()
-        if answer != b"N" or self._mode != "prefer":
+        if told != b"N" or self._mode != "prefer":
             raise ConnectionError("the server has no TLS")
-        await loop.create_connection(lambda: protocol, self.host, self.port)
+        await self._open(protocol)
+
+    async def _encrypt(self, transport: asyncio.Transport, protocol: asyncio.Protocol, context: ssl.SSLContext) -> None:
+        """`protocol` sees its connection only when it is safe."""
+        loop = asyncio.get_running_loop()
+        secure = await loop.start_tls(transport, protocol, context, server_hostname=self.host)
+        assert secure is not None
+        protocol.connection_made(secure)
 
     async def cancel(self, packet: bytes) -> None:
-        """Pass a CancelRequest on; the server says nothing to it. A server that can't be reached has nothing to
-        cancel."""
-        loop = asyncio.get_running_loop()
+        """Pass a CancelRequest on and wait until the server has closed the connection, which is all it answers. A
+        server that can't be reached has nothing to cancel."""
+        nothing = _Nothing()
+        transport: asyncio.Transport | None = None
         try:
             async with asyncio.timeout(self._timeout):
-                nothing = _Nothing()
-                transport = await self._open(loop, nothing)
+                transport = await self._open(nothing)
                 transport.write(packet)
                 await nothing.closed
-        except (OSError, TimeoutError):
+        except FAILURES:
             return
+        finally:
+            if transport is not None:
+                transport.abort()
 
-    async def _open(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol) -> asyncio.WriteTransport:
+    async def _open(self, protocol: asyncio.Protocol) -> asyncio.Transport:
+        loop = asyncio.get_running_loop()
         if self.host.startswith("/"):
             transport, _ = await loop.create_unix_connection(lambda: protocol, f"{self.host}/.s.PGSQL.{self.port}")
         else:

@@ -6,32 +6,46 @@ policy changes. Who waits for the same reading shares it.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from proxy.errors import Unavailable
-from proxy.net.catalog import CatalogReader
+from proxy.net.tasks import Tasks
 from proxy.observe import count, log
 from proxy.policy.rules import Policy
 from proxy.session.world import World
 from proxy.sql.catalog import Catalog, snapshot
 
 
+class Reader(Protocol):
+    async def read(self, database: str) -> Catalog:
+        """All of one database, in one snapshot. Raises Unavailable."""
+
+
 @final
 class Worlds:
-    """plans: shapes whose plans a world keeps. changed: called with each new world."""
+    """plans: shapes whose plans a world keeps. changed: called with each new world. tasks: owns the readings."""
 
-    def __init__(self, reader: CatalogReader, policy: Policy, plans: int, changed: Callable[[World], None]) -> None:
+    def __init__(
+        self, reader: Reader, policy: Policy, plans: int, changed: Callable[[World], None], tasks: Tasks
+    ) -> None:
         self._plans: Final = plans
         self._reader: Final = reader
         self._changed = changed
+        self._tasks: Final = tasks
         self.policy = policy
         self._worlds: dict[str, World] = {}
-        self._reading: dict[str, asyncio.Task[World]] = {}
+        self._reading: dict[str, asyncio.Task[None]] = {}
+        self._failed: set[str] = set()  # databases whose last reading failed
         self._version = 0
 
     @property
     def all(self) -> tuple[World, ...]:
         return tuple(self._worlds.values())
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Databases whose catalog could not be read when it was last tried."""
+        return tuple(sorted(self._failed))
 
     def protects(self, database: str) -> bool:
         return any(rule.database in (None, database) for rule in self.policy.rules)
@@ -45,21 +59,31 @@ class Worlds:
         if world is not None and not fresh:
             return world
         if fresh and database in self._reading:
-            # That reading may have begun before the change that the caller knows of.
+            # That reading may have begun before the change that the caller knows of. Its failure is not ours.
             await asyncio.wait([self._reading[database]])
         task = self._reading.get(database)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._read(database), name=f"catalog {database}")
+            task = self._tasks.spawn(self._read(database), f"catalog {database}")
             self._reading[database] = task
-            task.add_done_callback(lambda _: self._reading.pop(database, None))
-        return await asyncio.shield(task)
+            task.add_done_callback(lambda done: self._done(database, done))
+        await asyncio.shield(task)
+        return self._worlds[database]  # the policy may have been renewed since the reading ended
 
-    async def _read(self, database: str) -> World:
-        catalog = await self._reader.read(database)
+    def _done(self, database: str, task: "asyncio.Task[None]") -> None:
+        del self._reading[database]
+        if not task.cancelled():
+            task.exception()  # who waited for it has it; if all of them left, nobody misses it
+
+    async def _read(self, database: str) -> None:
+        try:
+            catalog = await self._reader.read(database)
+        except Unavailable:
+            self._failed.add(database)
+            raise
+        self._failed.discard(database)
         known = self._worlds.get(database)
-        if known is not None and known.snapshot.catalog == catalog and known.policy is self.policy:
-            return known
-        return self._replace(database, catalog)
+        if known is None or known.snapshot.catalog != catalog or known.policy is not self.policy:
+            self._replace(database, catalog)
 
     def _replace(self, database: str, catalog: Catalog) -> World:
         self._version += 1

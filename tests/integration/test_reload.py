@@ -243,6 +243,7 @@ def test_a_server_that_is_gone_and_comes_back(own: Server) -> None:
 def test_a_server_that_is_killed_in_the_middle(own: Server) -> None:
     with Pgveil.before(own, policies={"people": POLICY}) as pgveil:
         with WireClient.login(pgveil.port) as link:
+            link.query("SELECT 1")  # the catalog is known, so that nothing else is missed
             link.send('Query "SELECT pg_sleep(600)"')
             own.kill9()
             assert link.read_to_end() == []
@@ -257,8 +258,10 @@ def test_a_catalog_that_can_not_be_read(pg18: Server, shop: str) -> None:
     pg18.psql("CREATE ROLE catalog_reader LOGIN")
     try:
         catalog = pg18.dsn(shop, "catalog_reader")
+        pg18.psql("ALTER ROLE catalog_reader NOLOGIN")
         with Pgveil.before(pg18, shop, {"people": POLICY}, catalog=catalog) as pgveil:
-            pg18.psql("ALTER ROLE catalog_reader NOLOGIN")
+            wait_for("/readyz to say so", lambda: ready(pgveil)[0] == 503)
+            assert ready(pgveil)[1]["catalogs_unread"] == [shop]
             for _ in range(2):
                 with WireClient.login(pgveil.port, shop) as link:
                     told = str(link.expect("ErrorResponse"))
@@ -269,6 +272,7 @@ def test_a_catalog_that_can_not_be_read(pg18: Server, shop: str) -> None:
             with pgveil.connect(shop) as back:
                 back.execute("INSERT INTO people (id, email) VALUES (1, %s)", (ADA,))
                 assert one(back, FIND, 1) == ADA
+            assert ready(pgveil)[0] == 200
     finally:
         pg18.psql("DROP ROLE catalog_reader")
 

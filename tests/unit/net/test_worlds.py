@@ -1,0 +1,199 @@
+"""Catalogs and policies that change while links wait for them."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from proxy.errors import Unavailable
+from proxy.net.tasks import Tasks
+from proxy.net.worlds import Worlds
+from proxy.observe import REGISTRY
+from proxy.session.world import World
+from proxy.sql.catalog import Catalog
+from tests.unit.net.stage import Shelf, catalog, policy, turns, until
+from tests.unit.session import driver
+from tests.vault.kit import asynchronous
+
+OTHER = Catalog("other", 180000, driver.RELATIONS, (), {"": "public"})
+MORE = driver.POLICY.replace("    ref: free\n", "    ref: free\n    note: free\n")
+ONE_DATABASE = driver.POLICY.replace("public.customers", "shop.public.customers")
+DRIFTED = driver.POLICY.replace("    ref: free\n", "    ref: free\n    nosuch: free\n")
+
+
+class Scene:
+    def __init__(self, text: str = driver.POLICY) -> None:
+        self.shelf = Shelf(catalog(), OTHER)
+        self.changed: list[World] = []
+        self.tasks = Tasks()
+        self.worlds = Worlds(self.shelf, policy(text), 100, self.changed.append, self.tasks)
+
+    def load(self, database: str = "shop", fresh: bool = False) -> "asyncio.Task[World]":
+        return self.tasks.spawn(self.worlds.load(database, fresh), "load")
+
+
+def scene(test: Callable[[Scene], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    @asynchronous
+    async def run() -> None:
+        made = Scene()
+        await test(made)
+        await made.tasks.cancel()
+
+    return run
+
+
+def refreshes(outcome: str) -> float:
+    return REGISTRY.get_sample_value("pgveil_catalog_refreshes_total", {"outcome": outcome}) or 0.0
+
+
+@scene
+async def test_who_waits_for_the_same_reading_shares_it(it: Scene) -> None:
+    it.shelf.slow = True
+    first, second = it.load(), it.load()
+    await until(lambda: it.shelf.began == 1)
+    it.shelf.go()
+    assert await first is await second
+    assert it.shelf.began == 1 and it.changed == [await first] == list(it.worlds.all)
+    assert await it.worlds.load("shop", False) is it.worlds.known("shop")
+
+
+@scene
+async def test_databases_are_read_apart(it: Scene) -> None:
+    shop, other = await it.worlds.load("shop", False), await it.worlds.load("other", False)
+    assert (shop.snapshot.database, other.snapshot.database) == ("shop", "other") and it.shelf.began == 2
+    assert shop.version != other.version and it.worlds.known("none") is None
+
+
+@scene
+async def test_a_reading_that_began_before_the_change_is_not_fresh(it: Scene) -> None:
+    it.shelf.slow = True
+    early = it.load()
+    await until(lambda: it.shelf.began == 1)
+    after, after_too = it.load(fresh=True), it.load(fresh=True)
+    await turns()
+    assert it.shelf.began == 1 and not after.done()
+    it.shelf.catalogs["shop"] = Catalog("shop", 180000, driver.RELATIONS[:1], (), {"": "public"})
+    it.shelf.go()
+    await until(lambda: it.shelf.began == 2)
+    assert early.done() and not after.done()
+    it.shelf.go()
+    assert await after is await after_too and it.shelf.began == 2
+    assert len((await after).snapshot.catalog.relations) == 1 and len((await early).snapshot.catalog.relations) == 3
+
+
+@scene
+async def test_a_fresh_reading_behind_one_that_fails_is_made_all_the_same(it: Scene) -> None:
+    it.shelf.slow = it.shelf.gone = True
+    early = it.load()
+    await until(lambda: it.shelf.began == 1)
+    after = it.load(fresh=True)
+    await turns()
+    it.shelf.go()
+    await until(lambda: it.shelf.began == 2)
+    with pytest.raises(Unavailable):
+        await early
+    it.shelf.gone = False
+    it.shelf.go()
+    with pytest.raises(Unavailable):  # `gone` counted when that reading began
+        await after
+    third = it.load(fresh=True)
+    await until(lambda: it.shelf.began == 3)
+    assert it.worlds.unread == ("shop",)
+    it.shelf.go()
+    assert (await third).snapshot.database == "shop" and it.worlds.unread == ()
+
+
+@scene
+async def test_the_same_catalog_again_keeps_the_world_and_its_plans(it: Scene) -> None:
+    world = await it.worlds.load("shop", False)
+    assert await it.worlds.load("shop", True) is world and it.shelf.began == 2 and len(it.changed) == 1
+
+
+@scene
+async def test_who_leaves_takes_the_reading_from_nobody(it: Scene) -> None:
+    it.shelf.slow = True
+    leaves, stays = it.load(), it.load()
+    await until(lambda: it.shelf.began == 1)
+    leaves.cancel()
+    await until(leaves.done)
+    it.shelf.go()
+    assert (await stays).snapshot.database == "shop"
+
+
+@scene
+async def test_a_reading_that_nobody_waits_for_any_more_may_fail(it: Scene) -> None:
+    it.shelf.slow = it.shelf.gone = True
+    load = it.load()
+    await until(lambda: it.shelf.began == 1)
+    load.cancel()
+    await until(load.done)
+    it.shelf.go()
+    await until(lambda: it.worlds.unread == ("shop",))
+    await turns()
+
+
+@scene
+async def test_a_new_policy_counts_for_a_reading_under_way(it: Scene) -> None:
+    it.shelf.slow = True
+    load = it.load()
+    await until(lambda: it.shelf.began == 1)
+    it.worlds.renew(policy(MORE))
+    it.shelf.go()
+    world = await load
+    assert world.policy is it.worlds.policy and world.snapshot.labelled("public.customers.note") is not None
+
+
+@scene
+async def test_a_policy_renewed_between_the_end_of_a_reading_and_its_answer(it: Scene) -> None:
+    """The reading ended, whom it is for has not run yet: it must not go on with the world before."""
+    it.shelf.slow = True
+    load = it.load()
+    await until(lambda: it.shelf.began == 1)
+    it.shelf.go()
+    await until(lambda: it.changed)
+    assert not load.done()
+    it.worlds.renew(policy(MORE))
+    assert (await load).policy is it.worlds.policy
+
+
+@scene
+async def test_a_new_policy_renews_every_world(it: Scene) -> None:
+    for database in ("shop", "other"):
+        await it.worlds.load(database, False)
+    it.worlds.renew(policy(ONE_DATABASE))
+    assert len(it.changed) == 4 and it.shelf.began == 2
+    assert it.worlds.protects("shop") and not it.worlds.protects("other")
+    assert it.worlds.known("other") is it.changed[-1] and not it.changed[-1].snapshot.protected_tables
+    assert it.changed[-2].snapshot.protected_tables
+
+
+@scene
+async def test_a_refresh_that_fails_keeps_what_is_known(it: Scene) -> None:
+    world = await it.worlds.load("shop", False)
+    await it.worlds.load("other", False)
+    before = refreshes("failed")
+    it.shelf.catalogs.pop("shop")
+    await it.worlds.refresh()
+    assert it.worlds.known("shop") is world and it.worlds.unread == ("shop",)
+    assert refreshes("failed") == before + 1 and it.shelf.began == 4
+
+
+@scene
+async def test_a_refresh_during_which_the_policy_changes(it: Scene) -> None:
+    await it.worlds.load("shop", False)
+    it.shelf.slow = True
+    refresh = it.tasks.spawn(it.worlds.refresh(), "refresh")
+    await until(lambda: it.shelf.began == 2)
+    it.worlds.renew(policy(MORE))
+    it.shelf.go()
+    await refresh
+    known = it.worlds.known("shop")
+    assert known is not None and known.policy is it.worlds.policy
+
+
+@asynchronous
+async def test_rules_that_do_not_hold_are_told() -> None:
+    it = Scene(DRIFTED)
+    world = await it.worlds.load("shop", False)
+    assert [drift.column for drift in world.snapshot.drift] == ["public.customers.nosuch"]
