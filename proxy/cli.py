@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from proxy import __version__
 from proxy.config import Settings, load
-from proxy.documents import Faults
+from proxy.documents import Fault, Faults
 from proxy.errors import Unavailable
 from proxy.observe import setup
 from proxy.tables import table
@@ -28,12 +29,32 @@ NO: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 DEFAULT_CONFIG: Final = "pgveil.yaml"
+PAGE: Final = 500  # audit rows read at once
+
+
+# What CONTRACT names and this version has not: said plainly, so that a script does not take it for a typing error.
+LATER: Final = {
+    "token": "tokens of the admin port",
+    "lookup": "values in the vault by what they are",
+    "erase": "erase a person's values",
+    "subject": "all about a person: report, erase",
+    "sessions": "who is connected",
+}
+LATER_KEYS: Final = {
+    "rotate": "a new data key",
+    "reencrypt": "write old entries under the new key",
+    "rewrap": "wrap the data keys with a new key",
+    "destroy": "make a data key unreadable",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments, unknown = parser.parse_known_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
+    if unknown and command is not later:
+        parser.error(" ".join(["unknown arguments", *(each for each in unknown if each.startswith("-"))]))
     try:
         return command(arguments)
     except Faults as faults:
@@ -42,64 +63,118 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say_faults([str(fault)], arguments, USAGE)
     except Unavailable as gone:
         return _say_faults([str(gone)], arguments, UNREACHABLE)
+    except BrokenPipeError:  # `pgveil audit export | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except KeyboardInterrupt:
         return 130
 
 
+Commands = Any  # argparse's own type is generic over a private one
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="pgveil", description="Keeps personal data out of the application's database."
+        prog="pgveil",
+        description="Keeps personal data out of the application's database.",
+        epilog="Exit codes: 0 done, 1 the answer is no, 2 usage or configuration, 3 something is not reachable.",
     )
+    _common(parser, None, False)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add(commands, "run", "serve clients until a signal stops it", run)
-    _add(commands, "check", "check configuration and policy against the live catalog", check)
-    demo = _add(commands, "demo", "a whole demonstration, with a database and a vault of its own", demonstrate)
+    _add(commands, "run", "serve clients until a signal stops it", run, "run -c pgveil.yaml")
+    _add(commands, "check", "check configuration and policy against the live catalog", check, "check --json")
+    demo = _add(
+        commands, "demo", "a whole demonstration, with a database and a vault of its own", demonstrate, "demo --once"
+    )
     demo.add_argument("--once", action="store_true", help="show it, then stop and leave nothing behind")
     demo.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     demo.add_argument("--admin-port", type=int, default=0, help="port of /metrics (default: a free one)")
     _add_keys(commands)
+    _add_vault(commands)
     _add_policy(commands)
     _add_audit(commands)
-    _add(commands, "version", "print the version", version)
+    for name, text in LATER.items():
+        _add_later(commands, name, text)
+    _add(commands, "version", "print the version", version, "version --json")
     return parser
 
 
-def _add(commands: Any, name: str, text: str, call: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    command.add_argument(
-        "-c", dest="config", metavar="FILE", help=f"configuration (default $PGVEIL_CONFIG or {DEFAULT_CONFIG})"
+def _common(parser: argparse.ArgumentParser, config: object, as_json: object) -> None:
+    """-c and --json, which may stand before the command or behind it."""
+    text = f"configuration (default $PGVEIL_CONFIG or {DEFAULT_CONFIG})"
+    parser.add_argument("-c", dest="config", metavar="FILE", default=config, help=text)
+    parser.add_argument("--json", action="store_true", default=as_json, help="print JSON")
+
+
+def _add(
+    commands: Commands, name: str, text: str, call: Callable[[argparse.Namespace], int], example: str
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, epilog=f"Example: pgveil {example}"
     )
-    command.add_argument("--json", action="store_true", help="print JSON")
+    _common(command, argparse.SUPPRESS, argparse.SUPPRESS)
     command.set_defaults(command=call)
     return command
 
 
-def _add_keys(commands: Any) -> None:
-    keys = commands.add_parser("keys", help="the keys of the vault").add_subparsers(required=True, metavar="ACTION")
-    _add(keys, "init", "make the key file, if there is none", keys_init)
-    _add(keys, "list", "the data keys: ids, states, ages", keys_list)
+def _group(commands: Commands, name: str, text: str) -> Commands:
+    group = commands.add_parser(name, help=text, description=text)
+    _common(group, argparse.SUPPRESS, argparse.SUPPRESS)
+    return group.add_subparsers(title="actions", required=True, metavar="ACTION")
 
 
-def _add_policy(commands: Any) -> None:
-    policy = commands.add_parser("policy", help="the policy").add_subparsers(required=True, metavar="ACTION")
-    _add(policy, "show", "the policy as it is read", policy_show)
-    _add(policy, "schema", "the JSON Schema of policy files, for editors", policy_schema)
+def _add_later(commands: Commands, name: str, text: str) -> None:
+    command = _add(commands, name, f"{text} (not in this version)", later, "version")
+    command.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
+    command.set_defaults(later=command.prog)
 
 
-def _add_audit(commands: Any) -> None:
-    audit = commands.add_parser("audit", help="the audit trail").add_subparsers(required=True, metavar="ACTION")
-    tail = _add(audit, "tail", "the newest events", audit_tail)
+def _add_keys(commands: Commands) -> None:
+    keys = _group(commands, "keys", "the keys of the vault")
+    _add(keys, "init", "make the key file, if there is none", keys_init, "keys init -c pgveil.yaml")
+    _add(keys, "list", "the data keys: ids, states, ages", keys_list, "keys list --json")
+    for name, text in LATER_KEYS.items():
+        _add_later(keys, name, text)
+
+
+def _add_vault(commands: Commands) -> None:
+    vault = _group(commands, "vault", "the vault")
+    _add(vault, "stats", "how many values it holds, by class", vault_stats, "vault stats --json")
+    _add(vault, "migrate", "bring it to this version's schema; `run` does it too", vault_migrate, "vault migrate")
+    _add_later(vault, "verify", "open every entry")
+
+
+def _add_policy(commands: Commands) -> None:
+    policy = _group(commands, "policy", "the policy")
+    _add(policy, "show", "the policy as it is read", policy_show, "policy show")
+    _add(policy, "schema", "the JSON Schema of policy files, for editors", policy_schema, "policy schema > schema.json")
+    text = "what becomes of a statement that standard input brings"
+    explain = _add(policy, "explain", text, policy_explain, "policy explain --user shop_app < statement.sql")
+    explain.add_argument("--database", help="the database it would run in (default: that of `catalog`)")
+    explain.add_argument("--user", default="", help="the account whose search_path counts")
+
+
+def _add_audit(commands: Commands) -> None:
+    audit = _group(commands, "audit", "the audit trail")
+    tail = _add(audit, "tail", "the newest events", audit_tail, "audit tail -n 50")
     tail.add_argument("-n", type=int, default=20, metavar="COUNT", help="how many (default 20)")
-    search = _add(audit, "search", "events that name a token or a user", audit_search)
+    search = _add(audit, "search", "events that name a token or a user", audit_search, "audit search --user support")
     search.add_argument("--token", help="a token, as it stands in the application's database")
     search.add_argument("--user", help="a database account")
-    _add(audit, "verify", "prove that nothing was changed, removed or inserted", audit_verify)
+    text = "prove that nothing was changed, removed or inserted"
+    _add(audit, "verify", text, audit_verify, "audit verify && echo whole")
+    _add(audit, "export", "all events, one JSON object a line", audit_export, "audit export > audit.jsonl")
 
 
 # ---- commands
 
 
+def later(arguments: argparse.Namespace) -> int:
+    return _say_faults([f"`{arguments.later}` is not in this version"], arguments, USAGE)
+
+
 def run(arguments: argparse.Namespace) -> int:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # one that comes while modules load must not end the process
     from proxy.boot import serve
 
     settings = _settings(arguments)
@@ -159,6 +234,44 @@ def keys_list(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def vault_stats(arguments: argparse.Namespace) -> int:
+    async def read() -> tuple[int, list[dict[str, object]]]:
+        store = await open_store(_settings(arguments), True)
+        try:
+            counts = await store.counts()
+            rows: list[dict[str, object]] = [
+                {"class": name, "values": values, "erased": erased} for name, (values, erased) in counts.items()
+            ]
+            return await store.schema_version(), rows
+        finally:
+            await store.close()
+
+    schema, rows = _run(read())
+    if arguments.json:
+        print(json.dumps({"schema": schema, "classes": rows}, indent=2))
+    else:
+        print(f"schema {schema}, {sum(row['values'] for row in rows)} values")
+        _print_rows(rows, arguments)
+    return DONE
+
+
+def vault_migrate(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    if settings.vault.scheme == "sqlite" and not os.path.exists(settings.vault.file):
+        raise VaultFault("vault", f"{settings.vault.file} does not exist; `pgveil run` makes it")
+
+    async def migrate() -> int:
+        store = await open_store(settings)
+        try:
+            return await store.schema_version()
+        finally:
+            await store.close()
+
+    schema = _run(migrate())
+    print(json.dumps({"schema": schema}) if arguments.json else f"schema {schema}")
+    return DONE
+
+
 def policy_show(arguments: argparse.Namespace) -> int:
     from proxy.net.reload import read_policy
 
@@ -183,6 +296,25 @@ def policy_schema(arguments: argparse.Namespace) -> int:
 
     print(json.dumps(json_schema(), indent=2))
     return DONE
+
+
+def policy_explain(arguments: argparse.Namespace) -> int:
+    from proxy.net.catalog import CatalogReader
+    from proxy.net.explain import explain
+    from proxy.net.reload import read_policy
+    from proxy.sql.catalog import snapshot
+
+    settings = _settings(arguments)
+    _, policy = read_policy(settings)
+    text = sys.stdin.buffer.read()
+    reader = CatalogReader(settings.catalog.text, settings.timeouts.catalog)
+    catalog = _run(reader.read(arguments.database))
+    found = explain(text, snapshot(catalog, policy, 1), arguments.user)
+    if arguments.json:
+        print(json.dumps(found.as_json(), indent=2))
+    else:
+        print("\n".join(found.lines()))
+    return NO if found.outcome == "refused" else DONE
 
 
 def audit_tail(arguments: argparse.Namespace) -> int:
@@ -212,7 +344,29 @@ def _audit(arguments: argparse.Namespace, question: Callable[[Any], Coroutine[An
     return DONE
 
 
-def _audit_row(record: Any) -> dict[str, object]:
+def audit_export(arguments: argparse.Namespace) -> int:
+    """Needs no key: the trail holds none of the values. Chain by chain, each from its first row on."""
+    from proxy.vault.chain import read
+
+    async def export() -> None:
+        store = await open_store(_settings(arguments), True)
+        try:
+            for writer in await store.audit_writers():
+                last = 0
+                while rows := await store.audit_chain(writer, last, PAGE):
+                    for row in rows:
+                        place = {"writer": row.writer, "sequence": row.sequence, "hash": row.hash.hex()}
+                        print(json.dumps(place | _audit_row(read(row), None)))
+                    last = rows[-1].sequence
+        finally:
+            await store.close()
+
+    _run(export())
+    return DONE
+
+
+def _audit_row(record: Any, tokens: int | None = 20) -> dict[str, object]:
+    """tokens: how many to show at most."""
     from datetime import UTC, datetime
 
     event = record.event
@@ -228,7 +382,7 @@ def _audit_row(record: Any) -> dict[str, object]:
         "count": event.count,
         "statement": event.statement,
         "fingerprint": event.fingerprint,
-        "tokens": [token.decode() for token in event.tokens[:20]],
+        "tokens": [token.decode() for token in event.tokens[:tokens]],
     }
 
 
@@ -265,11 +419,15 @@ def version(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    """Raises ConfigFaults."""
+    """Raises Faults."""
     path = arguments.config or os.environ.get("PGVEIL_CONFIG")
-    if path is None and os.path.exists(DEFAULT_CONFIG):
+    if not path and os.path.exists(DEFAULT_CONFIG):
         path = DEFAULT_CONFIG
-    return load(path, os.environ)
+    try:
+        return load(path or None, os.environ)
+    except (OSError, UnicodeDecodeError) as wrong:
+        why = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
+        raise Faults([Fault(str(path), 0, f"the configuration can't be read: {why}")]) from None
 
 
 async def open_store(settings: Settings, read_only: bool = False) -> Store:

@@ -83,6 +83,14 @@ class MemoryStore:
         counts = (len(row.tokens) // TOKEN_BYTES for row in rows if row is not None)
         return sum(count for count in counts if count <= INDEXED_TOKENS)
 
+    async def counts(self) -> Mapping[str, tuple[int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        for entry in sorted(self.entries.values(), key=lambda entry: entry.class_name):
+            values, erased = found.get(entry.class_name, (0, 0))
+            there = entry.sealed is not None
+            found[entry.class_name] = (values + there, erased + (not there))
+        return found
+
     async def schema_version(self) -> int:
         return 1
 

@@ -115,6 +115,10 @@ class SqliteStore:
     async def audit_indexed(self, writer: str, first: int, last: int) -> int:
         return await self._reader.run(lambda connection: _indexed(connection, writer, first, last))
 
+    async def counts(self) -> Mapping[str, tuple[int, int]]:
+        query = "SELECT class, count(sealed), count(*) - count(sealed) FROM entry GROUP BY class ORDER BY class"
+        return {row[0]: (row[1], row[2]) for row in await self._read(query)}
+
     async def schema_version(self) -> int:
         return int((await self._read("PRAGMA user_version"))[0][0])
 

@@ -140,6 +140,9 @@ class Store(Protocol):
     async def audit_indexed(self, writer: str, first: int, last: int) -> int:
         """How many index entries the rows first..last of a writer have."""
 
+    async def counts(self) -> Mapping[str, tuple[int, int]]:
+        """Class → (entries that hold a value, tombstones), by class."""
+
     async def schema_version(self) -> int:
         """Number of the last migration that ran."""
 

@@ -188,3 +188,12 @@ async def test_writers_have_chains_of_their_own(shelf: Shelf) -> None:
 async def test_the_schema_has_a_number(shelf: Shelf) -> None:
     async with opened(shelf) as store:
         assert await store.schema_version() >= 1
+
+
+@asynchronous
+async def test_counts_are_by_class(shelf: Shelf) -> None:
+    async with opened(shelf) as store:
+        assert await store.counts() == {}
+        await store.commit(Group([entry(1), entry(2), entry(3, sealed=None)]))
+        (found,) = (await store.counts()).values()
+        assert found == (2, 1)
