@@ -32,3 +32,12 @@ def _nothing_left_running() -> Iterator[None]:
     """Set up first, so torn down after every server: what still runs then has leaked."""
     yield
     assert process.alive() == []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests counted with record_property("counted", …): with xdist their own output is not seen."""
+    for category in ("passed", "failed"):
+        for report in terminalreporter.stats.get(category, ()):
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "counted":
+                    terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {value}")

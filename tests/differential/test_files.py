@@ -2,6 +2,7 @@
 so; never wrong. Then both databases hold the same, and protected columns tokens only."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,29 +14,27 @@ from tests.differential.ways import WAYS, Pair, Step, Way
 
 pytestmark = pytest.mark.server
 
+Record = Callable[[str, object], None]
 FILES = casefile.files()
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_equal_or_refused(shop: Stage, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    play_all(shop, casefile.read(path), capsys)
+def test_equal_or_refused(shop: Stage, path: Path, record_property: Record) -> None:
+    play_all(shop, casefile.read(path), record_property)
 
 
 SCRIPTS = [path for path in FILES if casefile.read(path).script]
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=[path.stem for path in SCRIPTS])
-def test_scripts_on_15(shop15: Stage, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    play_all(shop15, casefile.read(path), capsys)
+def test_scripts_on_15(shop15: Stage, path: Path, record_property: Record) -> None:
+    play_all(shop15, casefile.read(path), record_property)
 
 
-def play_all(stage: Stage, file: CaseFile, capsys: pytest.CaptureFixture[str]) -> None:
+def play_all(stage: Stage, file: CaseFile, record_property: Record) -> None:
     steps, faults = scripts(stage, file) if file.script else each(stage, file)
     counts = Counter(step.verdict for _, step in steps)
-    with capsys.disabled():
-        print(
-            f"\n{file.path.stem}: equal {counts['equal']} refused {counts['refused']} wrong {counts['wrong']}", end=" "
-        )
+    record_property("counted", f"equal {counts['equal']} refused {counts['refused']} wrong {counts['wrong']}")
     bad = [f"{file.path.name}:{case.line}: {step}" for case, step in steps if not _fine(case, step)]
     assert not bad, "\n\n".join([f"{len(bad)} of {len(steps)}", *bad])
     assert not faults, "\n".join(faults)

@@ -6,6 +6,7 @@ PGVEIL_DIFF_STATEMENTS is how many, PGVEIL_DIFF_SEED which; a failure prints the
 import os
 import random
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 import pytest
@@ -21,7 +22,7 @@ SEED: Final = os.environ.get("PGVEIL_DIFF_SEED")
 SHOWN: Final = 10
 
 
-def test_equal_or_refused(shop: Stage) -> None:
+def test_equal_or_refused(shop: Stage, record_property: Callable[[str, object], None]) -> None:
     seed = int(SEED) if SEED else random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
     with shop.databases() as names:
@@ -30,7 +31,8 @@ def test_equal_or_refused(shop: Stage) -> None:
         pair.close()
         faults = shop.faults(names)
     counts = Counter(step.verdict for step in steps)
-    print(f"generated: equal {counts['equal']} refused {counts['refused']} wrong {counts['wrong']}")
+    told = f"equal {counts['equal']} refused {counts['refused']} wrong {counts['wrong']}"
+    record_property("counted", f"seed {seed}: {told}")
     wrong = [str(step) for step in steps if step.verdict == "wrong"]
     assert not wrong, "\n\n".join([f"seed {seed}: {len(wrong)} wrong", *wrong[:SHOWN]])
     assert not faults, "\n".join([f"seed {seed}", *faults])
