@@ -89,6 +89,16 @@ class Planner:
             return False
         return not snapshot.touches(text)
 
+    def outdated(self, text: bytes, utf8: bool = False) -> bool:
+        """Whether the catalog has to be read anew before this text is planned: DDL elsewhere was seen since, and the
+        text names something protected."""
+        snapshot = self._state.snapshot
+        if snapshot is None or self._answer is not None or not self._state.outdated:
+            return False
+        if not utf8 and self._state.settings.codec != "" and not text.isascii():
+            return True
+        return snapshot.touches.names_in(text)
+
     def plan(self, raw: bytes, utf8: bool = False) -> Planned | None:
         """The plan of a text, or None if it is being made. Raises Refusal: encoding, size, settings not known yet."""
         if self._answer is not None and self._cut is not None:

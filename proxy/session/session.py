@@ -63,7 +63,7 @@ class Session:
         try:
             if state.phase == READY:
                 self._clients.frames.feed(data)
-                self._clients.pump()
+                self._pump()
             elif state.phase == STARTUP:
                 self._startup(data)
             elif state.phase == AUTHENTICATING:
@@ -238,7 +238,11 @@ class Session:
 
     def _ask_catalog(self, fresh: bool) -> None:
         self._clients.blocked = True
-        self._catalog_ticket = self.state.ask(LoadCatalog(self.state.principal.database, fresh), CatalogJob(self))
+        state = self.state
+        state.catalog_due = False
+        if fresh and state.world is not None:
+            state.world.moved = False
+        self._catalog_ticket = state.ask(LoadCatalog(state.principal.database, fresh), CatalogJob(self))
 
     def catalog(self, ticket: int, result: object) -> None:
         """Answer to LoadCatalog: a World, None (nothing is protected in this database), or why there is none."""
@@ -248,13 +252,15 @@ class Session:
         self._catalog_ticket = 0
         self._clients.blocked = False
         if isinstance(result, Failure):
+            if state.world is not None:
+                state.world.moved = True
             state.fatal(result.refusal)
             return
         if result is not None:
             assert isinstance(result, World)
             self._enter(result)
         self._after_replies()
-        self._clients.pump()
+        self._pump()
 
     def _enter(self, world: World) -> None:
         """The first world gives the role's search_path; if statements went through before it, nobody followed them."""
@@ -277,7 +283,12 @@ class Session:
             self._servers.catalog_moved = False
             self._ask_catalog(True)
         if self._clients.stopped:
-            self._clients.pump()
+            self._pump()
+
+    def _pump(self) -> None:
+        self._clients.pump()
+        if self.state.catalog_due and not self._catalog_ticket:
+            self._ask_catalog(True)
 
     def _fault(self, fault: ProtocolFault) -> None:
         """Tell the client with 08P01, log, end the link."""

@@ -43,7 +43,8 @@ class State:
     """See the module. `client`, `tls_subject`: of the client's connection, '' if there is none."""
 
     __slots__ = (
-        "_next_ticket", "access", "barriers", "batch", "client", "effects", "epoch", "jobs", "ledger", "limits",
+        "_next_ticket", "access", "barriers", "batch", "catalog_due", "client", "effects", "elsewhere", "epoch", "jobs",
+        "ledger", "limits",
         "overlay", "params", "phase", "plain_statements", "portals", "principal", "serial", "settings", "statements",
         "statements_done", "tls_subject", "to_client", "to_server", "undone", "world",
     )  # fmt: skip
@@ -70,6 +71,8 @@ class State:
         self.batch = 0  # Query, Sync and FunctionCall processed so far
         self.serial = 0  # statements and portals made so far
         self.epoch = 0  # worlds and overlays so far: a plan holds for one
+        self.catalog_due = False  # a message waits for the catalog to be read anew
+        self.elsewhere = False  # DDL in this transaction that is of no matter until something protected is named
         self.undone = False  # the transaction that ends next is rolled back, as far as is known
         self.plain_statements = 0  # forwarded without a plan, since they were last taken
         self.statements_done: dict[tuple[str, str], int] = {}  # (kind, outcome) -> how many, likewise
@@ -185,6 +188,8 @@ class State:
             if effect.kind == "ddl":
                 ddl = True
                 self._overlay(done)
+            elif effect.kind == "ddl-elsewhere":
+                self.elsewhere = True
             else:
                 self._follow_setting(effect)
                 self._follow_names(effect, serial)
@@ -202,6 +207,18 @@ class State:
         if snapshot is not self.snapshot:
             self.overlay = snapshot
             self.epoch += 1
+
+    def tell_elsewhere(self) -> None:
+        """The transaction has ended: all links of this world know of its DDL now."""
+        if self.elsewhere and self.world is not None:
+            self.world.moved = True
+        self.elsewhere = False
+
+    @property
+    def outdated(self) -> bool:
+        """The catalog is to be read anew before something protected is looked up in it; not in the middle of a
+        transaction that has an overlay, which holds for the catalog as it was read."""
+        return self.world is not None and self.world.moved and self.overlay is None
 
     def drop_overlay(self) -> None:
         """The transaction whose own DDL it showed is over."""
@@ -265,6 +282,8 @@ class State:
 
     def renew(self, world: World) -> None:
         """Another policy or catalog from now on; rights are looked up anew."""
+        if self.world is not None and self.world is not world and self.world.moved:
+            world.moved = True  # seen while this one was being read
         self.world = world
         self.overlay = None
         self.epoch += 1

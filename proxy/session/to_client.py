@@ -313,6 +313,7 @@ class ServerLane:
         state.settings.end(not state.undone)
         state.undone = False
         state.drop_overlay()
+        state.tell_elsewhere()
         self.catalog_moved = self.catalog_moved or self.ddl_done
         self.ddl_done = False
         if len(state.portals) and ended is not None:

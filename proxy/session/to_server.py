@@ -190,6 +190,14 @@ class ClientLane:
             return True
         return state.passing and (state.ledger.may_end() or any(slot.owed is not None for slot in self._lane))
 
+    def _outdated(self, text: bytes, place: Place, utf8: bool = False) -> bool:
+        """Whether the message waits for the catalog: the session asks for it."""
+        if not self._planner.outdated(text, utf8):
+            return False
+        self._held = place
+        self.state.catalog_due = True
+        return True
+
     def _wait(self, place: Place) -> None:
         """Hold the message until a reply that is owed is in; Flush makes the server send it."""
         self._held = place
@@ -207,6 +215,8 @@ class ClientLane:
             return
         if self._unsettled():
             self._wait((buf, start, body, end))
+            return
+        if self._outdated(raw, (buf, start, body, end)):
             return
         try:
             planned = self._planner.plan(raw)
@@ -263,6 +273,8 @@ class ClientLane:
             return
         if self._unsettled():
             self._wait((buf, start, body, end))
+            return
+        if self._outdated(text, (buf, start, body, end)):
             return
         try:
             planned = self._planner.plan(text)
@@ -349,6 +361,8 @@ class ClientLane:
             return True  # its text can't name anything of ours, whatever the path
         if self._unsettled():
             self._wait(place)
+            return False
+        if self._outdated(statement.text, place, statement.utf8):
             return False
         if statement.epoch == state.epoch and statement.search_path == state.settings.path():
             return True

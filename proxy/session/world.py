@@ -1,7 +1,9 @@
 """What all links of one database share: policy, catalog snapshot, and the plans made from them.
 
-A `World` is never changed, only replaced (policy reload, catalog refresh); its plan cache grows within a bound. A
-plan belongs to (shape, standard_conforming_strings, search_path) of one world.
+A `World` is never changed, only replaced (policy reload, catalog refresh), but for two things that its links share:
+the plan cache grows within a bound, and `moved` says that a link has seen DDL elsewhere, so that the catalog is to be
+read anew before a statement is planned that names something protected. Migrations would wait for a reading behind each
+of their statements otherwise. A plan belongs to (shape, standard_conforming_strings, search_path) of one world.
 """
 
 from collections import OrderedDict
@@ -76,12 +78,13 @@ def pins(indexes: tuple[int, ...], text: bytes, shape: Shape, conforming: bool) 
 
 @final
 class World:
-    """policy, snapshot, plans. `version` grows with each replacement and is never used twice in a process."""
+    """policy, snapshot, plans, moved. `version` grows with each replacement and is never used twice in a process."""
 
-    __slots__ = ("plans", "policy", "snapshot", "version")
+    __slots__ = ("moved", "plans", "policy", "snapshot", "version")
 
     def __init__(self, policy: Policy, snapshot: Snapshot, version: int, plans: int = 20_000) -> None:
         self.policy = policy
         self.snapshot = snapshot
         self.version = version
         self.plans = PlanCache(plans)
+        self.moved = False

@@ -30,7 +30,8 @@ QUERIES: Final = {
     "MergeStmt": "merge",
 }  # fmt: skip
 _BARRIERS: Final = frozenset((
-    "set", "reset-all", "discard-all", "deallocate", "ddl", "rollback", "rollback-to", "unknown-setting",
+    "set", "reset-all", "discard-all", "deallocate", "ddl", "ddl-elsewhere", "rollback", "rollback-to",
+    "unknown-setting",
 ))  # fmt: skip
 _PATH_CHANGES: Final = frozenset(("reset-all", "discard-all", "rollback", "rollback-to", "unknown-setting"))
 _ENDS: Final = frozenset(("commit", "rollback", "rollback-to"))
@@ -185,7 +186,7 @@ class _Reading:
             elif name and name[-1] in DYNAMIC:
                 expressions.runs_text(Node("FuncCall", found.fields))
         self.findings.within(statement.start, statement.end, False)
-        effects = (SessionEffect("ddl"),) if "intoClause" in node.fields else ()
+        effects = (SessionEffect("ddl-elsewhere"),) if "intoClause" in node.fields else ()
         return StatementPlan(tag, effects=effects)
 
     def _all_parameters(self, node: Node) -> None:

@@ -27,6 +27,13 @@ HARMLESS: Final = frozenset((
     "AlterDefaultPrivilegesStmt", "DropOwnedStmt", "ReassignOwnedStmt", "LoadStmt", "DropStmt",
 ))  # fmt: skip
 _DDL: Final = ("Create", "Alter", "Drop", "Rename", "View", "Rule", "Define", "Import", "CompositeType")
+# DDL that makes no new way to anything protected if it names nothing of it. Not among these: what may change settings
+# (ALTER ROLE), bodies that build statements (functions), triggers, rules, extensions, and what renames or moves.
+_ELSEWHERE: Final = frozenset((
+    "CreateStmt", "CreateTableAsStmt", "ViewStmt", "AlterTableStmt", "DropStmt", "CreateSeqStmt", "AlterSeqStmt",
+    "CreateEnumStmt", "AlterEnumStmt", "CompositeTypeStmt", "CreateDomainStmt", "AlterDomainStmt", "CreateRangeStmt",
+    "CreateStatsStmt", "AlterStatsStmt", "CreatePolicyStmt", "AlterPolicyStmt",
+))  # fmt: skip
 _TRANSACTION: Final = {
     "TRANS_STMT_BEGIN": "begin", "TRANS_STMT_START": "begin", "TRANS_STMT_COMMIT": "commit",
     "TRANS_STMT_ROLLBACK": "rollback", "TRANS_STMT_ROLLBACK_TO": "rollback-to", "TRANS_STMT_SAVEPOINT": "savepoint",
@@ -62,6 +69,8 @@ class Utility:
             self._body(statement)
         elif node.kind not in HARMLESS and (self._tables.reached_by(node) or self._renames(node)):
             return None
+        if node.kind in _ELSEWHERE and not self._tables.named_in(self._findings.analysis.text):
+            return (SessionEffect("ddl-elsewhere"),)
         return (SessionEffect("ddl"),) if node.kind.startswith(_DDL) else ()
 
     def _renames(self, node: Node) -> bool:

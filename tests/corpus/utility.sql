@@ -74,6 +74,16 @@ CREATE VIEW mails AS SELECT email FROM customers; SELECT * FROM mails;
 CREATE VIEW mails AS SELECT id FROM customers WHERE email = 'a@x';
 -- refused: unsupported-statement public.customers.email
 
+-- case: DDL that names nothing protected
+CREATE TABLE plain(a int); DROP TABLE plain; SELECT 1 AS b INTO plain; CREATE VIEW v AS SELECT a FROM plain;
+-- sends: same
+-- effects: ddl-elsewhere, ddl-elsewhere, ddl-elsewhere, ddl-elsewhere
+
+-- case: DDL that makes ways of its own
+CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'begin return 1; end'; ALTER TABLE plain RENAME TO other; ALTER ROLE bob SET x = 1;
+-- sends: same
+-- effects: ddl, ddl, ddl
+
 -- case: CREATE TABLE AS
 CREATE TABLE mails AS SELECT email FROM customers;
 -- refused: unprotected-target

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.errors import Bug, Refusal
-from proxy.session.effects import CancelUpstream, Close, LoadCatalog, StartTls, ToClient
+from proxy.session.effects import CancelUpstream, Close, Failure, LoadCatalog, StartTls, ToClient
 from proxy.session.session import Session
 from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY
 from proxy.wire import messages as m
@@ -245,7 +245,7 @@ def test_a_path_that_was_lost_stays_lost_when_the_catalog_is_read_anew() -> None
     link.server(done("SELECT 1"), ready())
     assert link.session.state.settings.path() is None
     link.world = world(2)
-    link.client(query("create table t(a int)")).server(done("CREATE TABLE"), ready())
+    link.client(query("create role r")).server(done("CREATE ROLE"), ready())
     assert LoadCatalog("shop", True) in link.asked
     assert link.session.state.settings.path() is None
 
@@ -254,9 +254,9 @@ def test_ddl_is_read_back_when_its_transaction_ends_and_not_before() -> None:
     """PEER-FAILURES 75: read before the commit, the catalog does not have it yet."""
     link = Link()
     link.held = (LoadCatalog,)
-    link.client(parse("create table t(a int)"), m.build_bind(b"", b"", [], [], []), m.build_execute(b"", 0))
+    link.client(parse("create role r"), m.build_bind(b"", b"", [], [], []), m.build_execute(b"", 0))
     link.client(m.build_flush())
-    link.server(m.build_parse_complete(), m.build_bind_complete(), done("CREATE TABLE"))
+    link.server(m.build_parse_complete(), m.build_bind_complete(), done("CREATE ROLE"))
     assert not link.asks
     link.client(SYNC).server(ready())
     assert [ask.request for ask in link.asks] == [LoadCatalog("shop", True)]
@@ -265,6 +265,98 @@ def test_ddl_is_read_back_when_its_transaction_ends_and_not_before() -> None:
     assert link.sent() == []
     link.release()
     assert link.sent() == [query("select 1")]
+
+
+def elsewhere(link: Link) -> Link:
+    """A table made that names nothing protected."""
+    return link.client(query("create table t(a int)")).server(done("CREATE TABLE"), ready())
+
+
+def test_ddl_elsewhere_is_read_back_when_something_protected_is_named_and_not_before() -> None:
+    link = elsewhere(Link())
+    link.held = (LoadCatalog,)
+    link.client(query("select 1 from t"), query("create table u(a int)"))
+    link.server(m.build_row_description([]), done("SELECT 0"), ready(), done("CREATE TABLE"), ready())
+    assert not link.asks
+    link.sent()
+    link.client(query("select id from customers, t"))
+    assert [ask.request for ask in link.asks] == [LoadCatalog("shop", True)]
+    assert link.sent() == []
+    link.world = world(2)
+    link.release()
+    assert link.sent() == [query("select id from customers, t")]
+    link.client(query("select id from customers, t"))
+    assert not link.asks
+
+
+def test_ddl_elsewhere_counts_for_statements_that_are_prepared_already() -> None:
+    link = Link()
+    link.client(parse("select id from customers, t", b"s"), SYNC).server(m.build_parse_complete(), ready())
+    elsewhere(link)
+    link.held = (LoadCatalog,)
+    link.client(m.build_bind(b"", b"s", [], [], []))
+    assert [ask.request for ask in link.asks] == [LoadCatalog("shop", True)]
+    link.world = world(2)
+    link.sent()
+    link.release()
+    assert link.sent() == [m.build_bind(b"", b"s", [], [], [])]
+
+
+def test_ddl_elsewhere_is_told_to_the_other_links() -> None:
+    one, other = Link(), Link()
+    other.session.renew(one.world)
+    elsewhere(one)
+    other.held = (LoadCatalog,)
+    other.client(query("select id from customers, t"))
+    assert [ask.request for ask in other.asks] == [LoadCatalog("shop", True)]
+
+
+def test_ddl_elsewhere_seen_while_the_catalog_is_being_read_is_not_forgotten() -> None:
+    one, other = Link(), Link()
+    other.session.renew(one.world)
+    elsewhere(one)
+    other.held = (LoadCatalog,)
+    other.client(query("select id from customers, t"))
+    elsewhere(one)
+    other.world = world(2)
+    other.release(1)
+    assert [ask.request for ask in other.asks] == [LoadCatalog("shop", True)]
+    other.world = world(3)
+    other.release()
+    assert other.sent()[-1] == query("select id from customers, t")
+
+
+def test_ddl_elsewhere_of_a_transaction_counts_from_its_end_on() -> None:
+    link = Link()
+    link.client(query("begin; create table t(a int)")).server(done("BEGIN"), done("CREATE TABLE"), ready("T"))
+    link.held = (LoadCatalog,)
+    link.client(query("select id from customers")).server(m.build_row_description([]), done("SELECT 0"), ready("T"))
+    assert not link.asks
+    link.client(query("commit")).server(done("COMMIT"), ready())
+    link.client(query("select id from customers"))
+    assert [ask.request for ask in link.asks] == [LoadCatalog("shop", True)]
+
+
+def test_ddl_elsewhere_waits_for_a_transactions_own_tables() -> None:
+    """They were laid over the catalog as it was."""
+    link = Link()
+    link.client(query("begin; create temp table customers(a int)"))
+    link.server(done("BEGIN"), done("CREATE TABLE"), ready("T"))
+    assert link.session.state.world is not None
+    link.session.state.world.moved = True
+    link.held = (LoadCatalog,)
+    link.client(query("insert into public.customers(id) values (1)"))
+    assert not link.asks
+
+
+def test_ddl_elsewhere_is_not_forgotten_where_the_catalog_cannot_be_read() -> None:
+    link = elsewhere(Link())
+    link.held = (LoadCatalog,)
+    link.client(query("select id from customers"))
+    shared = link.session.state.world
+    assert shared is not None and not shared.moved
+    link.session.answer(link.asks[0].ticket, Failure(Refusal("vault-unavailable", "the catalog is not there")))
+    assert shared.moved
 
 
 def test_ddl_that_was_rolled_back_leaves_the_link_alive() -> None:
@@ -283,11 +375,11 @@ def test_ddl_while_the_catalog_is_being_read_is_read_back_too() -> None:
     link.session.policy_changed()
     link.drain()
     link.server(done("SELECT 1"), ready())
-    link.client(query("create table t(a int)"))
+    link.client(query("create role r"))
     link.held = (LoadCatalog,)
     link.session._ask_catalog(False)
     link.drain()
-    link.server(done("CREATE TABLE"), ready())
+    link.server(done("CREATE ROLE"), ready())
     link.release()
     assert LoadCatalog("shop", True) in link.asked
 
