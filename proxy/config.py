@@ -108,7 +108,7 @@ class Limits:
     )
     message: int = setting(
         size(64 << 10, 1 << 30),
-        "largest message that is held whole to replace values in it",
+        "largest message that is held whole to replace values in it (for later: nothing uses it yet)",
         "64MiB",
         "a value of 1 MB is ordinary, PostgreSQL's own bound is 1 GB; what nothing is replaced in streams at any size",
     )
@@ -156,13 +156,13 @@ class Limits:
     )
     search_values: int = setting(
         integer(1, 100_000_000),
-        "values that one search in the vault may look at or answer with",
+        "values that one search in the vault may look at or answer with (for later: nothing uses it yet)",
         "100000",
         "each candidate is decrypted to be sure; above this a search takes seconds",
     )
     compute_rows: int = setting(
         integer(1, 100_000_000),
-        "rows that a statement may bring to be computed on revealed values",
+        "rows that a statement may bring to be computed on revealed values (for later: nothing uses it yet)",
         "200000",
         "they are held in memory, revealed, for the time of the statement",
     )
@@ -212,7 +212,7 @@ class Log:
 class Audit:
     indexed_tokens: int = setting(
         integer(0, 100_000),
-        "a statement that reveals more tokens than this keeps them as one block",
+        "a statement that reveals more tokens than this keeps them as one block (for later: nothing uses it yet)",
         "1000",
         "a row for each would make an export of a million values write a million rows",
     )

@@ -204,7 +204,7 @@ class Link:
 
     def tick(self, now: float) -> None:
         self.run(self.session.tick, now)
-        self.count()
+        self.run(self.count)
 
     def count(self) -> None:
         """Bring statements and bytes into the metrics: once a tick, not once a message."""
@@ -231,7 +231,7 @@ class Link:
         self._ended = True
         if self._dial is not None:
             self._dial.cancel()
-        self.count()
+        self.run(self.count)
         self._over(self)
 
     # ---- effects

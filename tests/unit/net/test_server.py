@@ -1,0 +1,333 @@
+"""The server around its links: who gets in, who is told what, how it ends. Connections are made by hand."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.config import read
+from proxy.errors import Unavailable
+from proxy.net.server import TURNED_AWAY, Server, _Arrival
+from proxy.net.upstream import Upstream
+from proxy.net.worlds import Worlds
+from proxy.observe import REGISTRY
+from proxy.vault.vault import Vault
+from proxy.wire import messages as m
+from tests.unit.net.stage import Net, Shelf, Store, Transport, catalog, modes, policy, turns, until
+from tests.unit.net.test_listen import Opener
+from tests.unit.session import driver
+from tests.unit.session.driver import error, query
+from tests.vault.kit import asynchronous, provider, sources
+
+CONFIG = """
+listen: 127.0.0.1:6432
+upstream: db:5432
+catalog: postgresql://reader@127.0.0.1:1/shop
+policies: []
+vault: sqlite:////v
+keys: env:K
+"""
+
+
+class Scene:
+    def __init__(self, vault: Vault, store: Store, more: str) -> None:
+        self.net = Net()
+        self.opener = Opener()
+        self.said: list[str] = []
+        self.store = store
+        self.vault = vault
+        settings = read(CONFIG + more, None, {})
+        upstream = Upstream("db", 5432, "disable", None, 5.0)
+        self.server = Server(settings, vault, policy(), upstream, self.said.append)
+        self.shelf = Shelf(catalog())
+        server: Any = self.server
+        server.worlds._reader = self.shelf
+        self.running: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self.running = asyncio.get_running_loop().create_task(self.server.run())
+        await until(lambda: self.said)
+
+    def arrives(self, unix: bool = False, peer: object = ("10.0.0.1", 5)) -> Transport:
+        arrival = _Arrival(self.server, unix)
+        transport = Transport(arrival, peer)
+        arrival.connection_made(transport)
+        return transport
+
+    def says(self, client: Transport, *frames: bytes) -> None:
+        client.protocol.data_received(b"".join(frames))  # type: ignore[attr-defined]
+
+    async def logs_in(self, user: str = "shop") -> tuple[Transport, Transport]:
+        client = self.arrives()
+        made = len(self.net.made)
+        self.says(client, m.build_startup(m.PROTOCOL_3_0, [(b"user", user.encode()), (b"database", b"shop")]))
+        await until(lambda: len(self.net.made) > made)
+        server = self.net.made[-1]
+        self.says(
+            server,
+            m.build_authentication(m.AUTH_OK),
+            *[m.build_parameter_status(k.encode(), v.encode()) for k, v in driver.STATUS.items()],
+            m.build_ready_for_query(m.IDLE),
+        )
+        await until(lambda: b"Z\0\0\0\5" in client.sent)
+        await turns()
+        client.sent = server.sent = b""
+        return client, server
+
+    async def ends(self) -> None:
+        assert self.running is not None
+        await self.running
+
+
+def scene(more: str = "") -> Callable[[Callable[[Scene], Coroutine[Any, Any, None]]], Callable[[], None]]:
+    def decorate(test: Callable[[Scene], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        @asynchronous
+        async def run() -> None:
+            store = Store()
+            vault = await Vault.open(store, provider(), modes(policy()), sources())
+            it = Scene(vault, store, more)
+            await test(it)
+            it.server.stop()
+            if it.running is not None:
+                await it.running
+            await vault.close()
+
+        return run
+
+    return decorate
+
+
+def metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"pgveil_{name}", labels) or 0.0
+
+
+# ---- life
+
+
+@scene("timeouts: {drain: 5s}\n")
+async def test_it_serves_until_it_is_stopped(it: Scene) -> None:
+    await it.start()
+    assert it.said == ["ready: listening on 127.0.0.1:6432"] and it.opener.addresses == [("127.0.0.1", 6432)]
+    before = metric("links_total", outcome="closed")
+    client, server = await it.logs_in()
+    assert metric("open_links") == 1
+    client.lose()
+    await until(lambda: metric("open_links") == 0)
+    assert server.closing and metric("links_total", outcome="closed") == before + 1
+    it.server.stop()
+    await it.ends()
+    assert it.opener.opened[0].closed and not it.server._tasks._running
+
+
+@scene()
+async def test_a_signal_stops_it(it: Scene) -> None:
+    await it.start()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await it.ends()
+
+
+@scene()
+async def test_an_address_that_is_taken(it: Scene) -> None:
+    it.opener.taken = 6432
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:6432"):
+        await it.server.run()
+    assert not it.said and not it.server._tasks._running
+
+
+@scene()
+async def test_idle_links_are_sent_away_and_busy_ones_may_end(it: Scene) -> None:
+    await it.start()
+    idle, _ = await it.logs_in()
+    busy, server = await it.logs_in()
+    it.says(busy, query("begin"))
+    await turns()
+    it.server.stop()
+    await until(lambda: idle.closing)
+    assert error(idle.take()[0])[b"C"] == b"57P01" and not busy.closing
+    it.says(server, m.build_command_complete(b"BEGIN"), m.build_ready_for_query(ord("T")))
+    await it.server._tick()
+    assert not busy.closing
+    it.says(server, m.build_command_complete(b"COMMIT"), m.build_ready_for_query(m.IDLE))
+    assert it.arrives().closing  # nobody new meanwhile
+    await it.server._tick()
+    await it.ends()
+    assert busy.closing
+
+
+@scene("timeouts: {drain: 0}\n")
+async def test_draining_has_a_bound(it: Scene) -> None:
+    await it.start()
+    busy, _ = await it.logs_in()
+    it.says(busy, query("begin"))
+    it.server.stop()
+    await it.ends()
+    assert busy.aborted
+
+
+# ---- who gets in
+
+
+@scene("limits: {connections: 1}\n")
+async def test_one_too_many_is_told_when_it_has_said_what_it_wants(it: Scene) -> None:
+    await it.start()
+    first, _ = await it.logs_in()
+    second = it.arrives()
+    assert not second.sent
+    it.says(second, m.build_startup(m.PROTOCOL_3_0, [(b"user", b"shop")]))
+    assert error(second.take()[0])[b"C"] == b"53300"
+    await turns()
+    third = it.arrives()
+    it.says(third, m.build_cancel_request(1, b"1234"))
+    await until(lambda: len(it.net.made) == 2)
+    it.net.made[1].lose()
+    first.lose()
+    await turns()
+    await it.logs_in()
+
+
+@scene("limits: {connections: 1}\n")
+async def test_far_too_many_are_closed(it: Scene) -> None:
+    await it.start()
+    waiting = [it.arrives() for _ in range(1 + TURNED_AWAY)]
+    before = metric("links_total", outcome="refused")
+    last = it.arrives()
+    assert error(last.take()[0])[b"C"] == b"53300" and last.closing
+    assert metric("links_total", outcome="refused") == before + 1
+    for each in waiting:
+        each.lose()
+    await turns()
+    assert it.server._turned_away == 0
+
+
+@scene()
+async def test_where_a_client_comes_from(it: Scene) -> None:
+    await it.start()
+    for unix, peer, client in (
+        (False, ("10.0.0.7", 5), "10.0.0.7"),
+        (False, ("fe80::1", 5, 0, 2), "fe80::1"),
+        (True, "", ""),
+    ):
+        arrived = it.arrives(unix, peer)
+        assert arrived.protocol.link.session.state.client == client  # type: ignore[attr-defined]
+    gone = it.arrives(False, None)
+    assert gone.aborted and len(it.server._links) == 3
+
+
+# ---- time
+
+
+@scene("timeouts: {startup: 0.1}\n")
+async def test_a_silent_client_is_sent_away(it: Scene) -> None:
+    await it.start()
+    silent = it.arrives()
+    await it.server._tick()
+    assert not silent.closing
+    loop: Any = asyncio.get_running_loop()
+    now = loop.time()
+    loop.time = lambda: now + 1
+    await it.server._tick()
+    assert silent.closing
+    await turns()
+    del loop.time
+
+
+@scene()
+async def test_a_link_that_breaks_at_a_tick_harms_no_other(it: Scene) -> None:
+    await it.start()
+    good, _ = await it.logs_in()
+    bad, _ = await it.logs_in()
+    bad.protocol.link.session.state = None  # type: ignore[attr-defined]
+    await it.server._tick()
+    await turns()
+    assert bad.aborted and not good.closing and len(it.server._links) == 1
+
+
+# ---- policy and catalog
+
+
+@scene()
+async def test_a_new_policy_reaches_every_link(it: Scene) -> None:
+    await it.start()
+    client, server = await it.logs_in()
+    it.server.policy_changed(policy("version: 1\n"))
+    it.says(client, query("select email from customers"))
+    await until(lambda: server.sent)
+    assert server.take() == [query("select email from customers")]
+
+
+@scene()
+async def test_a_policy_for_a_database_that_had_none_asks_at_once(it: Scene) -> None:
+    it.server.worlds.renew(policy("version: 1\n"))
+    await it.start()
+    client, _ = await it.logs_in()
+    link = client.protocol.link  # type: ignore[attr-defined]
+    assert link.session.state.world is None
+    it.server.policy_changed(policy())
+    await until(lambda: link.session.state.world is not None)
+
+
+@scene()
+async def test_ready(it: Scene) -> None:
+    await it.start()
+    await until(lambda: it.server.worlds.all)
+    ready, details = it.server.readiness()
+    assert ready and details["catalog"] is True and details["drift"] == []
+    it.store.gone = True
+    await it.server._look_at_vault()
+    assert it.server.readiness()[0] is False and it.server.readiness()[1]["vault"] is False
+    it.store.gone = False
+    await it.server._look_at_vault()
+    it.shelf.catalogs.clear()
+    await it.server._refresh()
+    ready, details = it.server.readiness()
+    assert ready and details["catalogs_unread"] == ["shop"]  # links go on with the one that is known
+    it.server.stop()
+    assert it.server.readiness()[0] is False
+
+
+@scene()
+async def test_a_catalog_that_is_down_at_the_start_is_tried_again(it: Scene) -> None:
+    it.shelf.gone = True
+    await it.start()
+    await until(lambda: it.server.worlds.unread)
+    assert it.server.readiness() == (
+        False,
+        {"links": 0, "draining": False, "vault": True, "catalog": False, "catalogs_unread": ["shop"], "drift": []},
+    )
+    it.shelf.gone = False
+    await turns()
+    await it.server._look_at_catalog()
+    assert it.server.readiness()[0] is True
+    await it.server._look_at_catalog()
+    assert it.shelf.began == 2
+
+
+@scene()
+async def test_plans_are_counted(it: Scene) -> None:
+    await it.start()
+    client, server = await it.logs_in()
+    hits, misses = metric("plan_cache_hits_total"), metric("plan_cache_misses_total")
+    for _ in range(2):
+        it.says(client, query("select email from customers"))
+        await until(lambda: server.sent)
+        server.take()
+        it.says(server, m.build_command_complete(b"SELECT 0"), m.build_ready_for_query(m.IDLE))
+    await it.server._tick()
+    assert (metric("plan_cache_hits_total"), metric("plan_cache_misses_total")) == (hits + 1, misses + 1)
+    assert metric("plan_cache_size") == 1
+
+
+def test_there_is_nothing_to_read_without_a_database(tmp_path: Path) -> None:
+    @scene()
+    async def test(it: Scene) -> None:
+        server: Any = it.server
+        server._settings = replace(server._settings, catalog=type(server._settings.catalog)("postgresql://a@b:1"))
+        await server._look_at_catalog()
+        assert it.shelf.began == 0 and isinstance(server.worlds, Worlds)
+
+    test()
