@@ -10,14 +10,16 @@ from proxy.session.state import State
 
 @final
 class Slot:
-    """data: the frame, empty until ready. owed: what it will be answered with, None for no answer."""
+    """data: the frame, empty until ready. owed: what it will be answered with, None for no answer. size: bytes that
+    wait in it, those of its values while their tokens are asked for."""
 
-    __slots__ = ("data", "owed", "ready")
+    __slots__ = ("data", "owed", "ready", "size")
 
-    def __init__(self, data: bytes, owed: Owed | None, ready: bool) -> None:
+    def __init__(self, data: bytes, owed: Owed | None, ready: bool, size: int) -> None:
         self.data = data
         self.owed = owed
         self.ready = ready
+        self.size = size
 
 
 @final

@@ -120,7 +120,7 @@ class ClientLane:
     def _send(self, data: bytes, owed: Owed | None) -> None:
         """A message that is ready; it goes at once if nothing waits before it."""
         if self._lane:
-            self._lane.append(Slot(data, owed, True))
+            self._lane.append(Slot(data, owed, True, len(data)))
             self._waiting += len(data)
         elif self._let_go(owed):
             self.state.to_server.append(data)
@@ -136,11 +136,10 @@ class ClientLane:
 
     def slot_ready(self, slot: Slot) -> None:
         slot.ready = True
-        self._waiting += len(slot.data)
         lane = self._lane
         while lane and lane[0].ready:
             slot = lane.popleft()
-            self._waiting -= len(slot.data)
+            self._waiting -= slot.size
             if self._let_go(slot.owed):
                 self.state.to_server.append(slot.data)
         self._flow()
@@ -167,8 +166,10 @@ class ClientLane:
 
     def _dispatch(self, message: Outgoing, wanted: list[Wanted], context: Context, audited: list[Wanted]) -> None:
         """Send `message` when the tokens of its values are there."""
-        slot = Slot(b"", message.owed, False)
+        size = sum([len(item.canonical) for each in wanted for item in each.items])
+        slot = Slot(b"", message.owed, False, size)
         self._lane.append(slot)
+        self._waiting += size
         job = TokenJob(self, slot, message, wanted, context)
         job.start(self.state, tuple([item for each in audited for item in each.items]))
 
