@@ -132,7 +132,7 @@ class Expressions:
         if isinstance(term, Array):
             return replace(term, casts=(*term.casts, node))
         if isinstance(term, Held):
-            return self._held_cast(term.column, node)
+            return self._made_cast(term, node) if term.made else self._held_cast(term.column, node)
         type_name = node.part("typeName", "TypeName")
         if type_name is not None:
             self._type_name(type_name, scope)
@@ -149,6 +149,21 @@ class Expressions:
         if spec is not None and known and spec.name in ("text", "varchar") and spec.typmod == -1:
             return Held(replace(column, facade=TypeSpec(spec.name, spec.oid, spec.size), stored=spec))
         raise refuse(column, "a cast to another type", hint="Read the column without the cast.")
+
+    def _made_cast(self, term: Held, node: Node) -> Held:
+        """INSERT … SELECT p0::date FROM (VALUES …) s(p0): the value was read as the target's type, so the cast, which a
+        token would not survive, falls away."""
+        name, inner, column = node.part("typeName", "TypeName"), node.node("arg"), term.column
+        spec = None if name is None else self.findings.type_of(name)
+        texts = ("text", "varchar")
+        same = spec is not None and (
+            spec == TypeSpec(column.facade.name, column.facade.oid, column.facade.size)
+            or (spec.name in texts and column.facade.name in texts)
+        )
+        if spec is None or not same or spec.typmod != -1 or inner is None or inner.kind != "ColumnRef":
+            raise refuse(column, "a cast of its value to another type", hint="Write the value without the cast.")
+        self.findings.uncast(inner, node, column)
+        return term
 
     def _row(self, node: Node, scope: Scope) -> Term:
         return Row(tuple([self.term(arg, scope) for arg in node.nodes("args")]))

@@ -14,7 +14,7 @@ from proxy.sql.plan import Edit, Input, ParamUse
 from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
 from proxy.sql.shape import NUMBERS, STRINGS, Analysis, Shape, literal_at, literal_value, position_at
-from proxy.sql.spans import Tokens, Unclear, cast_span
+from proxy.sql.spans import Tokens, Unclear, cast_span, name_end
 from proxy.sql.terms import Value
 from proxy.wire.types import TypeSpec, parse_type
 
@@ -137,6 +137,16 @@ class Findings:
             self._place(value, column, use, array)
         except Unclear:
             raise _refused(column, "a cast around its value", "Write the value without the cast.") from None
+
+    def uncast(self, name: Node, cast: Node, column: ProtectedColumn) -> None:
+        """Leave a cast around a column's name out of what is sent."""
+        try:
+            end = self.tokens.ends[name_end(self.tokens, name.location)]
+            start, last = cast_span(self.tokens, name.location, end, (cast,))
+        except Unclear:
+            raise _refused(column, "a cast around its value", "Write the value without the cast.") from None
+        written = self.analysis.text[name.location : end]
+        self.edits.append(Edit(self._at(start), self._at(last), text=written))
 
     def listed(self, first: int) -> None:
         """The inputs from `first` on stand in one IN list."""

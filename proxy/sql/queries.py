@@ -13,6 +13,7 @@ from proxy.sql.findings import Findings
 from proxy.sql.labels import label
 from proxy.sql.predicates import settle
 from proxy.sql.referee import Node
+from proxy.sql.relations import ProtectedColumn
 from proxy.sql.scopes import ColumnTerm, Cte, Ctes, OutColumn, Outputs, Range, Scope
 from proxy.sql.tables import Tables
 from proxy.sql.terms import NULL, PLAIN, Held, Null, Term, refuse
@@ -57,13 +58,15 @@ class WithQuery(Cte):
 class Queries:
     """See the module. statement: reads INSERT, UPDATE and DELETE inside WITH; set by who reads those."""
 
-    __slots__ = ("_expressions", "_findings", "_tables", "statement")
+    __slots__ = ("_expressions", "_findings", "_tables", "statement", "stored")
 
     def __init__(self, expressions: Expressions, tables: Tables, findings: Findings) -> None:
         self._expressions = expressions
         self._tables = tables
         self._findings = findings
         self.statement: Callable[[Node, Scope], Outputs] = self.select
+        # VALUES lists (by the identity of their fields) whose columns go into protected ones: index -> that column
+        self.stored: dict[int, dict[int, ProtectedColumn]] = {}
         expressions.query = self.query
 
     def query(self, node: Node, scope: Scope) -> Outputs:
@@ -195,15 +198,27 @@ class Queries:
         """VALUES as a query: several rows make a column as UNION ALL does; of one row the values stay."""
         rows = [row.nodes("items") for row in node.nodes("valuesLists")]
         terms = [[self._expressions.term(item, scope) for item in row] for row in rows]
+        stored = self.stored.get(id(node.fields))
+        if stored is not None:
+            terms = [[self._stored(stored.get(i), term) for i, term in enumerate(row)] for row in terms]
         merged = terms[0]
         for row in terms[1:]:
             if len(row) != len(merged):
                 raise Refusal("syntax", "VALUES lists must all be the same length")
             merged = [
-                predicates.union(self._column(a), self._column(b), "VALUES", False)
+                a
+                if a == b and isinstance(a, Held)
+                else predicates.union(self._column(a), self._column(b), "VALUES", False)
                 for a, b in zip(merged, row, strict=True)
             ]
         return [(f"column{i + 1}", term) for i, term in enumerate(merged)]
+
+    def _stored(self, column: ProtectedColumn | None, term: Term) -> Term:
+        """A value that goes through a VALUES list into a protected column is tokenised in the list."""
+        if column is None:
+            return term
+        predicates.assign(column, column.label, term, self._findings)
+        return term if isinstance(term, Held) else Held(column, True)
 
     # ---- SELECT
 
@@ -354,7 +369,7 @@ class Queries:
         raise Refusal("unsupported-statement", f"{node.kind} in FROM is not supported beside a protected table")
 
     def _range(self, node: Node, scope: Scope) -> Range:
-        alias, renamed = _alias(node)
+        alias, renamed = alias_of(node)
         name = node.text("relname")
         cte = None if node.text("schemaname") else scope.cte(name)
         if cte is not None:
@@ -363,7 +378,7 @@ class Queries:
         return self._tables.find(node).range(alias, renamed, alias is None)
 
     def _subselect(self, node: Node, lateral: Scope) -> Range:
-        alias, renamed = _alias(node)
+        alias, renamed = alias_of(node)
         query = node.node("subquery")
         outputs = OPAQUE if query is None else self.query(query, lateral)
         outputs = _renamed(outputs, renamed)
@@ -371,7 +386,7 @@ class Queries:
 
     def _function(self, node: Node, lateral: Scope) -> Range:
         """A function, XMLTABLE or JSON_TABLE: its columns hold nothing protected, since its arguments don't."""
-        alias, renamed = _alias(node)
+        alias, renamed = alias_of(node)
         for name, value in node.fields.items():
             if name != "alias":
                 self._expressions.parts(value, lateral, "a function in FROM")
@@ -394,7 +409,7 @@ class Queries:
         self._expressions.plain(node.node("quals"), scope.inner(left + right), "ON")
         using = self._using(node, left, right)
         columns, opaque = self._joined(using, left, right)
-        alias, renamed = _alias(node)
+        alias, renamed = alias_of(node)
         table = next((r.table for r in left + right if r.table), "")
         if alias is not None:
             outputs = _renamed(Outputs(columns, opaque), renamed)
@@ -460,7 +475,7 @@ def stored_elsewhere(term: Held) -> Refusal:
     )
 
 
-def _alias(node: Node) -> tuple[str | None, list[str]]:
+def alias_of(node: Node) -> tuple[str | None, list[str]]:
     alias = node.part("alias", "Alias")
     return (None, []) if alias is None else (alias.text("aliasname"), alias.strings("colnames"))
 

@@ -19,9 +19,11 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Exactly a value of a protected column."""
+    """Exactly a value of a protected column. made: its tokens are those that this statement puts in place of a VALUES
+    list's own values, whatever casts the statement has around them."""
 
     column: ProtectedColumn
+    made: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,3 +105,25 @@ INSERT INTO "Odd"."Customer Data" VALUES (1, 'a@b.c', 'x') RETURNING "E-Mail";
 -- sends
 INSERT INTO "Odd"."Customer Data" (id, "E-Mail", "Note") VALUES (1, ‹email a@b.c›, 'x') RETURNING "E-Mail";
 -- out: 1=email
+
+-- case: SQLAlchemy's batches, a SELECT of a VALUES list
+INSERT INTO customers (id, email, born) SELECT p0::INTEGER, p1::VARCHAR, p2::DATE
+FROM (VALUES ('1', 'a@b.c', '2000-01-02', 0), ('2', NULL, NULL, 1)) AS s(p0, p1, p2, n)
+ORDER BY n RETURNING customers.id, customers.email;
+-- sends
+INSERT INTO customers (id, email, born) SELECT p0::INTEGER, p1, p2
+FROM (VALUES ('1', ‹email a@b.c›, ‹birthday 2000-01-02›, 0), ('2', NULL, NULL, 1)) AS s(p0, p1, p2, n)
+ORDER BY n RETURNING customers.id, customers.email;
+-- out: 2=email
+
+-- case: a VALUES list on its way into two classes
+INSERT INTO customers (id, email, phone) SELECT a, b, b FROM (VALUES (1, 'a@b.c')) AS s(a, b);
+-- refused: class-mismatch public.customers.phone
+
+-- case: a VALUES list that is also stored in clear
+INSERT INTO customers (id, email, note) SELECT a, b, b FROM (VALUES (1, 'a@b.c')) AS s(a, b);
+-- refused: unprotected-target public.customers.email
+
+-- case: a VALUES list that is sorted by what becomes a token
+INSERT INTO customers (id, email) SELECT a, b FROM (VALUES (1, 'a@b.c')) AS s(a, b) ORDER BY b;
+-- refused: order-by-protected public.customers.email
