@@ -5,6 +5,7 @@ is named; if so read the statements with names resolved and each expression type
 parameter got a role. Whatever is not understood is a refusal: no exception gets out, and none means "forward".
 """
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
@@ -40,6 +41,15 @@ _PATH_SETTINGS: Final = frozenset(("search_path", "role", "session_authorization
 _BARE_SELECT: Final = frozenset(("targetList", "limitOption", "op"))
 _DEEP: Final = Refusal(
     "statement-too-large", "the statement is nested too deeply to be read", "Write it flatter, with IN or arrays."
+)
+# Not understood, names nothing protected and runs nothing that a name stands for: the server's to judge (it has syntax
+# of its own version, and hints of its own). Should it take it, anything may have changed.
+_RUNS: Final = re.compile(
+    rb"(?<![a-z0-9_$\x80-\xff])(?:execute|fetch|move|do|prepare|explain|declare|copy)(?![a-z0-9_$\x80-\xff])",
+    re.IGNORECASE,
+)
+_UNREAD: Final = Plan(
+    statements=(StatementPlan("other", effects=(SessionEffect("unknown-setting"), SessionEffect("ddl"))),), barrier=True
 )
 _PATH: Final = Refusal(
     "unsupported-statement",
@@ -83,6 +93,8 @@ def _analyse(
     try:
         statements = parse(findings.analysis.text)
     except Refusal as refusal:
+        if refusal.code == "syntax" and not snapshot.touches.names_in(text) and not _RUNS.search(text):
+            return _UNREAD
         raise _moved(refusal, text, cut, findings) from None
     return _Reading(findings, snapshot, path).plan(statements)
 

@@ -219,15 +219,24 @@ def _functions(functions: tuple[Function, ...], names: set[str]) -> list[Functio
     return found
 
 
-# EXECUTE of PL/pgSQL (not that of CREATE TRIGGER), and the ways of other languages to run a text.
-_BUILDS: Final = re.compile(r"\bexecute\b(?!\s+(?:function|procedure)\b)|\bspi_|\bplpy\.|\bplv8\.", re.IGNORECASE)
+# EXECUTE of PL/pgSQL (not that of CREATE TRIGGER, nor of one constant without escapes, which is read as part of the
+# body), and the ways of other languages to run a text.
+_CONSTANT: Final = r"(?:'[^'\\]*(?:''[^'\\]*)*'|\$(\w*)\$[^$]*\$\1\$)\s*(?:;|\b(?:into|using|loop)\b)"
+_BUILDS: Final = re.compile(
+    rf"\bexecute\b(?!\s+(?:function|procedure)\b|\s*{_CONSTANT})|\bspi_|\bplpy\.|\bplv8\.", re.IGNORECASE
+)
+
+
+def builds(source: str) -> bool:
+    """Whether a body runs statements that it builds as text."""
+    return _BUILDS.search(source) is not None
 
 
 def _builders(functions: tuple[Function, ...], known: list[Function]) -> list[Function]:
     """Functions that run what they build as text, and functions that name one of those: which tables they reach shows
     in no catalog. Triggers are left out: nobody calls them, and `check` looks at those of protected tables."""
     there = {id(f) for f in known}
-    found = [f for f in functions if id(f) not in there and f.language != "sql" and _BUILDS.search(f.source)]
+    found = [f for f in functions if id(f) not in there and f.language != "sql" and builds(f.source)]
     left = tuple([f for f in functions if id(f) not in there and f not in found])
     return found + _functions(left, {f.name for f in found})
 

@@ -9,6 +9,7 @@ from proxy.errors import Refusal
 from proxy.sql.expressions import Expressions
 from proxy.sql.findings import Findings
 from proxy.sql.plan import SessionEffect
+from proxy.sql.protection import builds
 from proxy.sql.referee import Node, Statement, walk
 from proxy.sql.tables import Tables
 
@@ -181,7 +182,7 @@ class Utility:
         for text in self._findings.strings_within(statement.start, statement.end):
             if self._tables.named_in(text):
                 raise Refusal("unsupported-statement", f"{what} that names a protected table is not supported", _HINT)
-            if what == "DO" and self._tables.any and b"execute" in text.lower():
+            if what == "DO" and self._tables.any and builds(text.decode("utf-8", "replace")):
                 raise Refusal(
                     "unsupported-statement", "DO with EXECUTE builds statements that can't be read here", _HINT
                 )

@@ -44,6 +44,14 @@ DO $$ BEGIN UPDATE customers SET note = 'x'; END $$;
 DO $$ BEGIN EXECUTE 'update cust' || 'omers set email = ''x'''; END $$;
 -- refused: unsupported-statement
 
+-- case: DO that runs a constant
+DO $$ BEGIN EXECUTE 'select 1'; END $$;
+-- forwards
+
+-- case: DO that runs a constant that names it
+DO $$ BEGIN EXECUTE 'update customers set note = 1'; END $$;
+-- refused: unsupported-statement
+
 -- case: DO in another language
 DO LANGUAGE plpython3u 'pass';
 -- refused: unsupported-statement
@@ -78,6 +86,14 @@ CREATE VIEW mails AS SELECT id FROM customers WHERE email = 'a@x';
 CREATE TABLE plain(a int); DROP TABLE plain; SELECT 1 AS b INTO plain; CREATE VIEW v AS SELECT a FROM plain;
 -- sends: same
 -- effects: ddl-elsewhere, ddl-elsewhere, ddl-elsewhere, ddl-elsewhere
+
+-- case: not understood, with a word that runs prepared statements
+CREATE TABLE plain(a int) PARTITION BY MAGIC (a); EXECUTE p;
+-- refused: syntax
+
+-- case: not understood, naming it
+CREATE TABLE customers(a int) PARTITION BY MAGIC (a);
+-- refused: syntax
 
 -- case: DDL that makes ways of its own
 CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'begin return 1; end'; ALTER TABLE plain RENAME TO other; ALTER ROLE bob SET x = 1;

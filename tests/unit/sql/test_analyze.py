@@ -207,6 +207,27 @@ def test_a_syntax_error_points_into_the_clients_text() -> None:
     assert "secret" not in quoted.message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "create table plain(a int) partition by magic (a)",
+        "set search_path = b; create aggregate plain (a = b = z)",
+    ],
+)
+def test_what_is_not_understood_and_names_nothing_is_the_servers_to_judge(text: str) -> None:
+    """PEER-FAILURES 8. Should it take it, anything may have changed."""
+    found = plan(text)
+    assert found.refusal is None and not found.edits and found.barrier
+    assert [effect.kind for effect in found.statements[0].effects] == ["unknown-setting", "ddl"]
+
+
+@pytest.mark.parametrize(
+    "text", ["create c magic", "create x magic; execute p", "create x as fetch from k", "do magic"]
+)
+def test_what_is_not_understood_and_may_reach_something_is_refused(text: str) -> None:
+    assert code(text) == "syntax"
+
+
 def test_refusals_hold_no_values() -> None:
     for text in (
         "select upper(email) from c where note = 'secret'",

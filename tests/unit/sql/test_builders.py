@@ -13,6 +13,8 @@ CALLS = Function(2, "public", "calls", "sql", "select public.runs('x')")
 PERL = Function(3, "public", "perl", "plperl", "spi_exec_query($_[0])")
 PLAIN = Function(4, "public", "plain", "plpgsql", "begin return 1; end")
 TRIGGERS = Function(5, "public", "makes", "plpgsql", "begin create trigger t execute function f(); end")
+SAYS = "select 1 from orders where note = ''x''"
+CONSTANT = Function(6, "public", "constant", "plpgsql", f"begin execute '{SAYS}' into n; execute $q$select 1$q$; end")
 
 
 def shop(*functions: Function) -> Snapshot:
@@ -29,10 +31,30 @@ def test_a_call_is_refused(name: str) -> None:
     assert refusal is not None and refusal.code == "depends-on-protected" and name in refusal.message
 
 
-@pytest.mark.parametrize("name", ["plain", "makes"])
+@pytest.mark.parametrize("name", ["plain", "makes", "constant"])
 def test_others_are_called(name: str) -> None:
-    seen = shop(RUNS, PLAIN, TRIGGERS)
+    """What EXECUTE runs can be read where it is one constant."""
+    seen = shop(RUNS, PLAIN, TRIGGERS, CONSTANT)
     assert analyse(f"select {name}()".encode(), True, ("public",), seen).refusal is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "execute 'select 1' || t;", "execute 'select ' 'x' || t;", "execute E'select x';", "execute 'a' /**/ || t;",
+        r"execute 'select \x63';", "execute $q$select 1$q$ || t;", "execute 'execute p';", "execute 'a'\n'b';",
+        "execute $q$execute p$q$;", "execute 'select 1'::text || t;", "execute 'select 1'", "execute U&'a';",
+        "execute 'a''b' || t;", "execute $q$a$q$ || $q$;$q$;",
+    ],
+)  # fmt: skip
+def test_what_is_no_constant_is_refused(said: str) -> None:
+    seen = shop(replace(RUNS, source=f"begin {said}"))
+    assert analyse(b"select runs()", True, ("public",), seen).refusal is not None
+
+
+def test_a_constant_that_names_it_is_refused() -> None:
+    seen = shop(replace(RUNS, source="begin execute 'select email from customers'; end"))
+    assert analyse(b"select runs()", True, ("public",), seen).refusal is not None
 
 
 def test_fastpath_calls_of_them_are_refused_too() -> None:
