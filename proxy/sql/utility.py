@@ -71,8 +71,8 @@ class Utility:
         elif node.kind not in HARMLESS and (self._tables.reached_by(node) or self._renames(node)):
             return None
         if node.kind in _ELSEWHERE and not self._tables.named_in(self._findings.analysis.text):
-            return (SessionEffect("ddl-elsewhere"),)
-        return (SessionEffect("ddl"),) if node.kind.startswith(_DDL) else ()
+            return (*_executed(node), SessionEffect("ddl-elsewhere"))
+        return (*_executed(node), SessionEffect("ddl")) if node.kind.startswith(_DDL) else ()
 
     def _renames(self, node: Node) -> bool:
         """A table that takes a guarded name, or a schema that takes guarded tables along."""
@@ -152,8 +152,7 @@ class Utility:
     def _explain(self, node: Node) -> Effects:
         """EXPLAIN ANALYZE runs its statement, EXPLAIN shows tokens: neither for a protected one."""
         self._inner(node, "EXPLAIN", "EXPLAIN it on a connection that does not go through pgveil.")
-        executed = [n for n in walk(node) if n.kind == "ExecuteStmt"]
-        return tuple([SessionEffect("execute", n.text("name")) for n in executed])
+        return _executed(node)
 
     def _declare(self, node: Node) -> Effects:
         self._inner(node, "DECLARE CURSOR", "Use a portal of the extended protocol, or read the rows at once.")
@@ -188,6 +187,11 @@ class Utility:
                 )
         if what == "DO" and self._tables.any and _language(statement.node) not in ("plpgsql", "sql"):
             raise Refusal("unsupported-statement", "DO in this language can't be read here", _HINT)
+
+
+def _executed(node: Node) -> Effects:
+    """Prepared statements that a statement runs: EXPLAIN EXECUTE, CREATE TABLE … AS EXECUTE."""
+    return tuple([SessionEffect("execute", found.text("name")) for found in walk(node) if found.kind == "ExecuteStmt"])
 
 
 def _language(node: Node) -> str:

@@ -82,6 +82,11 @@ CREATE VIEW mails AS SELECT email FROM customers; SELECT * FROM mails;
 CREATE VIEW mails AS SELECT id FROM customers WHERE email = 'a@x';
 -- refused: unsupported-statement public.customers.email
 
+-- case: a table made of what a prepared statement gives (peer 30)
+CREATE TABLE plain AS EXECUTE p;
+-- sends: same
+-- effects: execute p, ddl-elsewhere
+
 -- case: DDL that names nothing protected
 CREATE TABLE plain(a int); DROP TABLE plain; SELECT 1 AS b INTO plain; CREATE VIEW v AS SELECT a FROM plain;
 -- sends: same
