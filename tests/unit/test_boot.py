@@ -1,0 +1,212 @@
+"""From settings to a serving process: what is refused, what is opened, what is closed when the rest fails."""
+
+import asyncio
+import os
+import signal
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy import boot
+from proxy.admin.app import Admin
+from proxy.boot import refuse_unsupported, serve, upstream
+from proxy.config import Settings, read
+from proxy.documents import Faults
+from proxy.errors import Unavailable
+from proxy.vault.faults import KeyFault
+from proxy.vault.keys import new_key_document
+from proxy.vault.memory import MemoryStore
+from tests.unit.net.stage import turns, until
+from tests.unit.net.test_listen import Opener
+from tests.unit.session.driver import POLICY
+from tests.vault.kit import Entropy, asynchronous
+
+CONFIG = """\
+listen: 127.0.0.1:6432
+upstream: {upstream}
+catalog: postgresql://postgres@127.0.0.1:1
+policies: [policy.yaml]
+vault: sqlite:////v
+keys: env:KEY
+admin: off
+{more}
+"""
+
+
+def settings(base: Path, more: str = "", upstream: str = "db:5432", **environ: str) -> Settings:
+    text = CONFIG.format(upstream=upstream, more=more)
+    return read(text, str(base / "pgveil.yaml"), {f"PGVEIL_{name}": value for name, value in environ.items()})
+
+
+class Store(MemoryStore):
+    closed = 0
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    monkeypatch.setenv("KEY", new_key_document(Entropy()))
+    return tmp_path
+
+
+def opening(store: Store) -> Callable[[Settings], Any]:
+    async def open_store(_: Settings) -> Store:
+        return store
+
+    return open_store
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"ENFORCEMENT": "observe"}, "enforcement"),
+        ({"TLS__CLIENT__CERT": "/c", "TLS__CLIENT__KEY": "/k"}, "tls.client"),
+        ({"VAULT": "mysql://a/b"}, "vault"),
+        ({"VAULT": "postgresql://a/b"}, "vault"),
+        ({"KEYS": "awskms:alias/x"}, "keys"),
+        ({"KEYS": "transit:https://vault/x"}, "keys"),
+        ({"ADMIN": "unix:/run/pgveil"}, "admin"),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(given: dict[str, str], named: str, tmp_path: Path) -> None:
+    with pytest.raises(Faults, match=boot.NOT_YET) as told:
+        refuse_unsupported(settings(tmp_path, **given))
+    (fault,) = told.value.faults
+    assert fault.file == named and fault.advice
+
+
+def test_all_of_them_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(Faults) as told:
+        refuse_unsupported(settings(tmp_path, ENFORCEMENT="observe", VAULT="mysql://a/b", KEYS="awskms:x"))
+    assert len(told.value.faults) == 3
+    refuse_unsupported(settings(tmp_path))
+
+
+# ---- the way to the server
+
+
+@pytest.mark.parametrize(
+    ("mode", "host", "verify", "name"),
+    [
+        ("prefer", "db", ssl.CERT_NONE, False),
+        ("require", "db", ssl.CERT_NONE, False),
+        ("verify-ca", "db", ssl.CERT_REQUIRED, False),
+        ("verify-full", "db", ssl.CERT_REQUIRED, True),
+    ],
+)
+def test_tls_as_libpq_has_it(mode: str, host: str, verify: ssl.VerifyMode, name: bool, tmp_path: Path) -> None:
+    context = upstream(settings(tmp_path, TLS__SERVER__MODE=mode))._context
+    assert context is not None and (context.verify_mode, context.check_hostname) == (verify, name)
+
+
+def test_no_tls(tmp_path: Path) -> None:
+    assert upstream(settings(tmp_path, TLS__SERVER__MODE="disable"))._context is None
+    unix = upstream(settings(tmp_path, upstream="unix:/run/postgresql"))
+    assert (unix.host, unix.port, unix._context) == ("/run/postgresql", 5432, None)
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_certificates_that_can_not_be_used(text: str | None, tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    if text is not None:
+        ca.write_text(text)
+    with pytest.raises(Faults, match=r"tls\.server: can't use .*ca\.pem"):
+        upstream(settings(tmp_path, TLS__SERVER__CA=str(ca), TLS__SERVER__MODE="verify-ca"))
+    if text is not None:
+        with pytest.raises(Faults, match=r"ca\.pem"):
+            upstream(settings(tmp_path, TLS__SERVER__CERT=str(ca), TLS__SERVER__KEY=str(ca)))
+
+
+# ---- serving
+
+
+@asynchronous
+async def test_it_serves_and_hears_signals(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "pgveil")
+    loop, store, said = Opener(), Store(), list[str]()
+    given = settings(base, "policy_poll: 0.1", NOSUCH="x")
+    running = asyncio.get_running_loop().create_task(serve(given, opening(store), said.append))
+    await turns(1)
+    os.kill(os.getpid(), signal.SIGHUP)  # before it listens
+    await until(lambda: said)
+    assert said == ["ready: listening on 127.0.0.1:6432"]
+    os.kill(os.getpid(), signal.SIGHUP)
+    await until(lambda: any(record.msg == "policy-same" for record in caplog.records))
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+    assert store.closed == 1 and loop.opened[0].closed
+    assert any(record.msg == "setting-warning" for record in caplog.records)
+
+
+@asynchronous
+async def test_a_policy_that_changes_is_taken_over(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "pgveil")
+    Opener()
+    said: list[str] = []
+    given = settings(base, "policy_poll: 0.1")
+    running = asyncio.get_running_loop().create_task(serve(given, opening(Store()), said.append))
+    await until(lambda: said)
+    (base / "policy.yaml").write_text("version: 1\n")
+    async with asyncio.timeout(10):
+        while not any(record.msg == "policy-loaded" for record in caplog.records):
+            await turns()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+
+
+@asynchronous
+async def test_keys_that_are_not_the_vaults_close_it(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Opener()
+    store, said = Store(), list[str]()
+    monkeypatch.setenv("KEY", "{}")
+    with pytest.raises(KeyFault):
+        await serve(settings(base), opening(store), said.append)
+    assert store.closed == 1 and not said
+
+
+@asynchronous
+async def test_an_address_that_is_taken_closes_all(base: Path) -> None:
+    Opener(taken=6432)
+    store = Store()
+    with pytest.raises(Unavailable, match="6432"):
+        await serve(settings(base), opening(store), lambda _: None)
+    assert store.closed == 1
+
+
+@asynchronous
+async def test_faults_come_before_anything_is_opened(base: Path) -> None:
+    async def never(_: Settings) -> Store:
+        raise AssertionError("opened")
+
+    (base / "policy.yaml").unlink()
+    for given in (settings(base), settings(base, ENFORCEMENT="observe")):
+        with pytest.raises(Faults):
+            await serve(given, never, lambda _: None)
+
+
+@asynchronous
+async def test_the_admin_port_tells_of_all_parts(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Opener()
+    started: list[Admin] = []
+    stopped: list[Admin] = []
+    monkeypatch.setattr(Admin, "start", lambda admin: started.append(admin))
+    monkeypatch.setattr(Admin, "stop", lambda admin: stopped.append(admin))
+    said: list[str] = []
+    given = settings(base, ADMIN="127.0.0.1:9187")
+    running = asyncio.get_running_loop().create_task(serve(given, opening(Store()), said.append))
+    await until(lambda: said)
+    status, _, body = started[0].page("/readyz")
+    assert status == 200 and b'"policy": {"digest": "' in body and b'"faults": []' in body and b'"vault": true' in body
+    assert b"pgveil_open_links" in started[0].page("/metrics")[2]
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+    assert stopped == started
