@@ -285,7 +285,8 @@ class State:
         if self.world is not None and self.world is not world and self.world.moved:
             world.moved = True  # seen while this one was being read
         self.world = world
-        self.overlay = None
+        if self.overlay is not None:
+            self.overlay = world.snapshot.relaid(self.overlay)
         self.epoch += 1
         self.access = resolve(
             world.policy,

@@ -97,6 +97,17 @@ class Snapshot:
             by_name=MappingProxyType({**self.by_name, relation.name: (*others, relation)}),
         )
 
+    def relaid(self, other: "Snapshot") -> "Snapshot":
+        """With the DDL of a transaction that was laid over another snapshot: the catalog shows none of it before its
+        end. What it made has OID 0."""
+        laid = self
+        for relation in other.relations.values():
+            if relation.oid == 0:
+                laid = laid.with_relation(relation)
+        for (schema, table), reason in other.overlaid.items():
+            laid = laid.closed_by(schema, table, reason)
+        return laid
+
     def closed_by(self, schema: str, table: str, reason: str) -> "Snapshot":
         """With a table closed, because this link's transaction changed it."""
         overlaid = MappingProxyType({**self.overlaid, (schema, table): reason})

@@ -460,6 +460,23 @@ def test_a_renewed_policy_counts_from_the_next_message_on() -> None:
     assert link.session.state.world is link.world
 
 
+@pytest.mark.parametrize("ddl", ["create temp table customers(a int)", "alter table customers add column x int"])
+def test_what_a_transaction_made_and_changed_outlives_a_renewal(ddl: str) -> None:
+    """Another link's DDL or the timer brings a new catalog, which does not have what is not committed."""
+    link = Link()
+    link.client(query(f"begin; {ddl}")).server(done("BEGIN"), done("DDL"), ready("T"))
+    link.session.renew(world(2))
+    link.sent()
+    insert = query("insert into customers values (1)")
+    link.client(insert)
+    assert link.session.state.overlay is not None
+    assert link.sent() != [insert]
+    link.server(failed(), ready("E"))
+    assert link.errors()
+    link.client(query("rollback")).server(done("ROLLBACK"), ready())
+    assert link.session.state.overlay is None
+
+
 def test_nothing_is_renewed_before_the_catalog_is_there() -> None:
     link = fresh()
     link.session.renew(world())
