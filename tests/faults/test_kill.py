@@ -185,7 +185,7 @@ class Stage:
             out.append(Writer(dsn, ids, f"{seed}-{number}", progress))
         return out
 
-    def under_load(self, count: int, changes: int, seed: str, strike: Callable[[], None]) -> None:
+    def under_load(self, count: int, changes: int, seed: str, strike: Callable[[], object]) -> None:
         """`count` writers; `strike` after so many changes; then every writer's link ends, and what it knows is kept."""
         writers = self.writers(count, seed)
         for writer in writers:
@@ -312,7 +312,9 @@ def stage(pg18: Server) -> Iterator[Stage]:
 
 @contextlib.contextmanager
 def full_disk(pgveil: Pgveil) -> Iterator[None]:
-    """No file of pgveil's grows, or is written beyond its first byte: its log neither."""
+    """No file of pgveil's is written beyond its first byte, its log neither (EFBIG, where a full disk says ENOSPC)."""
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("only Linux limits another process's files")
     _, hard = resource.prlimit(pgveil.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pgveil.pid, resource.RLIMIT_FSIZE, (1, hard))
     try:
@@ -361,6 +363,19 @@ def test_a_full_disk_refuses_and_heals(stage: Stage) -> None:
             with full_disk(stage.pgveil):
                 refuses(stage, link)
             works(stage, link, number)
+    assert chain(stage.pgveil).faults == ()
+
+
+def test_a_disk_that_fills_under_load(stage: Stage) -> None:
+    print(f"PGVEIL_KILL_SEED={SEED}")
+    dice, pid = random.Random(SEED), stage.pgveil.pid
+    for number in range(5):
+        with contextlib.ExitStack() as full:
+            stage.under_load(
+                3, dice.randint(5, 40), f"{SEED}-{number}", lambda: full.enter_context(full_disk(stage.pgveil))
+            )
+        stage.check()
+    assert stage.pgveil.pid == pid and stage.pgveil.running
     assert chain(stage.pgveil).faults == ()
 
 
