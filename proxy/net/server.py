@@ -23,13 +23,14 @@ from proxy.net.worlds import Worlds
 from proxy.observe import add_gauge, count, log, set_gauge
 from proxy.policy.rules import Policy
 from proxy.session.limits import Limits
-from proxy.session.session import Session
+from proxy.session.session import SHUTDOWN, Session
 from proxy.session.state import error_response
 from proxy.session.world import World
 from proxy.vault.vault import Vault
 
 TICK: Final = 1.0  # seconds between looks at time-outs
 CATALOG_RETRY: Final = 5.0  # seconds between tries to read a first catalog
+LAST_WORDS: Final = 0.5  # seconds for telling clients that they are cut off; most sockets take it at once
 # Threads that make plans: the work is Python's, more would only take turns.
 ANALYSERS: Final = 1
 # Links over the bound that may wait to be told so; more are closed unheard.
@@ -92,12 +93,22 @@ class Server:
         log("draining", count=len(self._links))
         for link in list(self._links):
             link.drain()
+        if await self._emptied(self._settings.timeouts.drain):
+            return
+        for link in list(self._links):
+            link.run(link.session.lost, SHUTDOWN)
+        if not await self._emptied(LAST_WORDS):
+            for link in list(self._links):
+                link.abort()
+
+    async def _emptied(self, seconds: float) -> bool:
+        """Whether the last link ends within that time."""
         if self._links:
             try:
-                await asyncio.wait_for(self._empty.wait(), self._settings.timeouts.drain)
+                await asyncio.wait_for(self._empty.wait(), seconds)
             except TimeoutError:
-                for link in list(self._links):
-                    link.abort()
+                return False
+        return True
 
     async def _tick(self) -> None:
         now = asyncio.get_running_loop().time()

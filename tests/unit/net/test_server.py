@@ -12,6 +12,7 @@ import pytest
 
 from proxy.config import read
 from proxy.errors import Unavailable
+from proxy.net import server as module
 from proxy.net.server import TURNED_AWAY, Server, _Arrival
 from proxy.net.upstream import Upstream
 from proxy.net.worlds import Worlds
@@ -159,14 +160,21 @@ async def test_idle_links_are_sent_away_and_busy_ones_may_end(it: Scene) -> None
     assert busy.closing
 
 
-@scene("timeouts: {drain: 0}\n")
-async def test_draining_has_a_bound(it: Scene) -> None:
-    await it.start()
-    busy, _ = await it.logs_in()
-    it.says(busy, query("begin"))
-    it.server.stop()
-    await it.ends()
-    assert busy.aborted
+@pytest.mark.parametrize("stuck", [False, True])
+def test_draining_has_a_bound(stuck: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAST_WORDS", 0.01)
+
+    @scene("timeouts: {drain: 0}\n")
+    async def test(it: Scene) -> None:
+        await it.start()
+        busy, server = await it.logs_in()
+        it.says(busy, query("begin"))
+        busy.stuck = stuck
+        it.server.stop()
+        await it.ends()
+        assert error(busy.take()[0])[b"C"] == b"57P01" and server.closing and busy.aborted == stuck
+
+    test()
 
 
 # ---- who gets in
