@@ -24,6 +24,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proxy.errors import Refusal
+from proxy.sql.referee import parse
 from tests.kit import servers
 from tests.kit.pgveil import Pgveil
 from tests.kit.servers import Server
@@ -105,13 +107,42 @@ def play(args: argparse.Namespace, server: Server, port: int, run: Run, pgveil: 
 
 
 def psql(args: argparse.Namespace, server: Server, name: str, out: Path, env: dict[str, str], work: Path) -> None:
-    argv = [server.install.tool("psql"), "-X", "-a", "-q", "-d", "regression"]
+    tool = servers.find("18") if args.bind else server.install
+    assert tool is not None, "--bind takes the psql of 18"
+    argv = [tool.tool("psql"), "-X", "-a", "-q", "-d", "regression"]
     argv += ["-v", "HIDE_TABLEAM=on", "-v", "HIDE_TOAST_COMPRESSION=on"]
-    with (args.source / "sql" / f"{name}.sql").open("rb") as text, out.open("wb") as into:
+    text = (args.source / "sql" / f"{name}.sql").read_bytes()
+    if args.bind and name != "test_setup":
+        text = extended(text)
+    with out.open("wb") as into:
         try:
-            subprocess.run(argv, stdin=text, stdout=into, stderr=into, env=env, cwd=work, timeout=SECONDS, check=False)
+            subprocess.run(argv, input=text, stdout=into, stderr=into, env=env, cwd=work, timeout=SECONDS, check=False)
         except subprocess.TimeoutExpired:
             into.write(b"\n(timeout)\n")
+
+
+def extended(text: bytes) -> bytes:
+    """The same file with each statement that stands on lines of its own sent by Parse, Bind and Execute."""
+    out: list[bytes] = []
+    held: list[bytes] = []
+    for line in text.splitlines(keepends=True):
+        held.append(line)
+        whole = b"".join(held)
+        if line.startswith((b"\\", b"--")) or not line.strip():
+            out, held = [*out, *held], []
+        elif line.rstrip().endswith(b";") and statements(whole) == 1:
+            plain = b"\\" in whole or b" stdin" in whole.lower() or b"copy" in whole.lower()
+            out.append(whole if plain else whole.rstrip()[:-1] + b" \\bind \\g\n")
+            held = []
+    return b"".join([*out, *held])
+
+
+def statements(text: bytes) -> int:
+    """0: not one that libpg_query reads, or not at its end yet."""
+    try:
+        return len(parse(text))
+    except (Refusal, RecursionError):
+        return 0
 
 
 def refusals(log: str) -> Iterator[str]:
@@ -185,6 +216,7 @@ def main() -> int:
     parser.add_argument("--version", default="15")
     parser.add_argument("--only", action="append", default=[], help="a file; those it builds on have to be named too")
     parser.add_argument("--protect", action="append", default=[], metavar="SCHEMA.TABLE.COLUMN")
+    parser.add_argument("--bind", action="store_true", help="by the extended protocol (psql 18), test_setup excepted")
     parser.add_argument("--through-only", action="store_true", help="the direct outputs are in OUT from before")
     args = parser.parse_args()
     install = servers.find(args.version)
