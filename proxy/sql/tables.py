@@ -16,6 +16,7 @@ from proxy.sql.referee import Node, walk
 from proxy.sql.relations import Name, ProtectedColumn, Relation
 from proxy.sql.scopes import ColumnTerm, OutColumn, Range
 from proxy.sql.terms import PLAIN, Held
+from proxy.sql.touch import Touch
 
 NOTHING: Final[Mapping[str, ProtectedColumn]] = MappingProxyType({})
 
@@ -93,6 +94,10 @@ class Tables:
     def named_in(self, text: bytes) -> bool:
         """Whether a text (a function's body, a query in a string) names something guarded."""
         return self.snapshot.touches.names_in(text)
+
+    def relation_named_in(self, text: bytes) -> bool:
+        """The same for tables and views only, functions that reach one left out."""
+        return Touch(self._names).names_in(text)
 
     def could_be(self, node: Node) -> bool:
         """Whether a RangeVar could mean something guarded."""

@@ -174,12 +174,15 @@ class Utility:
         return ()
 
     def _body(self, statement: Statement) -> None:
-        """DO and CREATE FUNCTION: their text is read only for names; what builds statements itself is refused."""
+        """DO and CREATE FUNCTION: their text is read only for names; what builds statements itself is refused.
+
+        A function may call, or replace, one that reaches something: read anew, the catalog shows that this one does.
+        """
         what = "DO" if statement.node.kind == "DoStmt" else "CREATE FUNCTION"
-        if self._tables.reached_by(statement.node):
+        if self._tables.reached_by(_without_name(statement.node)):
             raise Refusal("unsupported-statement", f"{what} that names a protected table is not supported", _HINT)
         for text in self._findings.strings_within(statement.start, statement.end):
-            if self._tables.named_in(text):
+            if self._tables.named_in(text) and (what == "DO" or self._tables.relation_named_in(text)):
                 raise Refusal("unsupported-statement", f"{what} that names a protected table is not supported", _HINT)
             if what == "DO" and self._tables.any and builds(text.decode("utf-8", "replace")):
                 raise Refusal(
@@ -187,6 +190,11 @@ class Utility:
                 )
         if what == "DO" and self._tables.any and _language(statement.node) not in ("plpgsql", "sql"):
             raise Refusal("unsupported-statement", "DO in this language can't be read here", _HINT)
+
+
+def _without_name(node: Node) -> Node:
+    """CREATE FUNCTION without the name that it gives; other nodes as they are."""
+    return Node(node.kind, {key: value for key, value in node.fields.items() if key != "funcname"})
 
 
 def _executed(node: Node) -> Effects:

@@ -159,6 +159,8 @@ def refusals(log: str) -> Iterator[str]:
 
 def written(server: Server, protect: Sequence[str]) -> Iterator[str]:
     """What reached the protected columns and is no token, from the write-ahead log: dropped tables included."""
+    # synchronous_commit is off here, and only what has been flushed is decoded
+    server.psql("SET synchronous_commit = on; SELECT pg_logical_emit_message(true, '', '')", "regression")
     rows = server.psql(f"SELECT data FROM pg_logical_slot_get_changes('{SLOT}', NULL, NULL)", "regression")
     columns = {tuple(column.rsplit(".", 1)) for column in protect}
     for row in rows.splitlines():

@@ -57,6 +57,25 @@ def test_a_constant_that_names_it_is_refused() -> None:
     assert analyse(b"select runs()", True, ("public",), seen).refusal is not None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "create or replace function runs(t text) returns void language plpgsql as $$begin execute t; end$$",
+        "create function more() returns void language plpgsql as $$begin perform runs('x'); end$$",
+    ],
+)
+def test_they_can_be_made_and_replaced(text: str) -> None:
+    """A migration that is run twice; the catalog, read anew, shows what they do."""
+    plan = analyse(text.encode(), True, ("public",), shop(RUNS))
+    assert plan.refusal is None
+    assert [effect.kind for effect in plan.statements[0].effects] == ["ddl"]
+
+
+def test_none_can_be_made_that_names_a_protected_table() -> None:
+    text = b"create function runs(t text) returns text language sql as $$select email from customers$$"
+    assert analyse(text, True, ("public",), shop(RUNS)).refusal is not None
+
+
 def test_fastpath_calls_of_them_are_refused_too() -> None:
     seen = shop(RUNS, CALLS, PLAIN)
     assert [seen.reaches(oid) for oid in (1, 2, 4)] == [True, True, False]
