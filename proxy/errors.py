@@ -87,6 +87,7 @@ CODES: Final[dict[str, str]] = {
     "encoding-invalid": "22021",
     "escape-invalid": "22025",
     "encoding-untranslatable": "22P05",
+    "unknown-statement": "26000",
     "too-many-rows": "54000",
     "statement-too-large": "54000",
     "vault-unavailable": "57P03",

@@ -183,14 +183,24 @@ class Planner:
         state = self._state
         assert state.access is not None
         permit(plan, state.access, state.settings.purpose.value)
+        made: set[bytes] = set()  # by earlier statements of the same text
         for statement in plan.statements:
             for effect in statement.effects:
-                if effect.kind in ("execute", "fetch") and effect.name is not None:
-                    self._allow_by_name(effect.kind, effect.name.encode())
+                if effect.name is None:
+                    continue
+                name = effect.name.encode()
+                if effect.kind == "prepare":
+                    made.add(name)
+                elif effect.kind in ("execute", "fetch") and name not in made:
+                    self._allow_by_name(effect.kind, name)
 
     def _allow_by_name(self, kind: str, name: bytes) -> None:
         """SQL EXECUTE and FETCH reach statements and portals made by protocol messages."""
         statement = self._state.statements.get(name) if kind == "execute" else None
+        if kind == "execute" and statement is None and name not in self._state.prepared:
+            shown = name.decode("utf-8", "replace")
+            hint = "It was not prepared on this connection, or its PREPARE was refused."
+            raise Refusal("unknown-statement", f'prepared statement "{shown}" does not exist', hint)
         if (statement is not None and not statement.plain) or (kind == "fetch" and name in self._state.portals):
             raise Refusal(
                 "unsupported-statement",

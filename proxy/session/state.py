@@ -43,10 +43,10 @@ class State:
     """See the module. `client`, `tls_subject`: of the client's connection, '' if there is none."""
 
     __slots__ = (
-        "_next_ticket", "access", "barriers", "batch", "catalog_due", "client", "effects", "elsewhere", "epoch", "jobs",
-        "ledger", "limits",
-        "overlay", "params", "phase", "plain_statements", "portals", "principal", "serial", "settings", "statements",
-        "statements_done", "tls_subject", "to_client", "to_server", "undone", "world",
+        "_next_ticket", "access", "barriers", "batch", "catalog_due", "client", "effects", "elsewhere", "epoch",
+        "jobs", "ledger", "limits", "overlay", "params", "phase", "plain_statements", "portals", "prepared",
+        "principal", "serial", "settings", "statements", "statements_done", "tls_subject", "to_client", "to_server",
+        "undone", "world",
     )  # fmt: skip
 
     def __init__(self, client: str, tls_subject: str, limits: Limits) -> None:
@@ -59,6 +59,7 @@ class State:
         self.ledger = Ledger()
         self.statements: Names[Prepared] = Names()
         self.portals: Names[Bound] = Names()
+        self.prepared: set[bytes] = set()  # by SQL PREPARE; they outlive a rollback
         self.world: World | None = None
         self.overlay: Snapshot | None = None  # the world's snapshot with this transaction's own DDL
         self.access: Access | None = None
@@ -258,10 +259,20 @@ class State:
 
     def _follow_names(self, effect: SessionEffect, serial: int) -> None:
         """What was parsed behind the statement stays."""
+        self._follow_prepared(effect)
         if effect.kind == "discard-all" or (effect.kind == "deallocate" and effect.name is None):
             self.statements.forget(None, serial)
         elif effect.kind == "deallocate" and effect.name is not None:
             self.statements.forget(effect.name.encode(), serial)
+
+    def _follow_prepared(self, effect: SessionEffect) -> None:
+        name = None if effect.name is None else effect.name.encode()
+        if effect.kind == "prepare" and name is not None:
+            self.prepared.add(name)
+        elif effect.kind == "discard-all" or (effect.kind == "deallocate" and name is None):
+            self.prepared.clear()
+        elif effect.kind == "deallocate" and name is not None:
+            self.prepared.discard(name)
 
     # ---- who asks, and against what
 

@@ -31,7 +31,7 @@ QUERIES: Final = {
     "MergeStmt": "merge",
 }  # fmt: skip
 _BARRIERS: Final = frozenset((
-    "set", "reset-all", "discard-all", "deallocate", "ddl", "ddl-elsewhere", "rollback", "rollback-to",
+    "set", "reset-all", "discard-all", "deallocate", "ddl", "ddl-elsewhere", "prepare", "rollback", "rollback-to",
     "unknown-setting",
 ))  # fmt: skip
 _PATH_CHANGES: Final = frozenset(("reset-all", "discard-all", "rollback", "rollback-to", "unknown-setting"))

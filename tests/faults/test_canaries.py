@@ -336,7 +336,6 @@ def look(world: World) -> None:
     assert any(canaries.control.encode() in _bytes(path) for path in (server.data / "base").rglob("*"))
 
 
-@pytest.mark.xfail(reason="EXECUTE of an unknown name is forwarded with its values; the server refuses and logs it")
 def test_execute_behind_a_refused_prepare(logging_server: Server) -> None:
     with begun(logging_server, "plain") as world, world.connect("shop") as shop:
         world.ask(shop, "PREPARE b AS INSERT INTO people (id, email, name) VALUES ($1, $2, $3)")
