@@ -226,17 +226,27 @@ _BUILDS: Final = re.compile(
     rf"\bexecute\b(?!\s+(?:function|procedure)\b|\s*{_CONSTANT})|\bspi_|\bplpy\.|\bplv8\.", re.IGNORECASE
 )
 
+# Functions that run a query given as text or read a table by its name (DYNAMIC in sql.expressions), in any language.
+_TEXT_RUNNERS: Final = re.compile(
+    r"\b(?:query|cursor|table|schema|database)_to_xml|\bts_stat\b|\bdblink", re.IGNORECASE
+)
+
 
 def builds(source: str) -> bool:
     """Whether a body runs statements that it builds as text."""
     return _BUILDS.search(source) is not None
 
 
+def _runs_text(function: Function) -> bool:
+    source = function.source
+    return (function.language != "sql" and builds(source)) or _TEXT_RUNNERS.search(source) is not None
+
+
 def _builders(functions: tuple[Function, ...], known: list[Function]) -> list[Function]:
     """Functions that run what they build as text, and functions that name one of those: which tables they reach shows
     in no catalog. Triggers are left out: nobody calls them, and `check` looks at those of protected tables."""
     there = {id(f) for f in known}
-    found = [f for f in functions if id(f) not in there and f.language != "sql" and builds(f.source)]
+    found = [f for f in functions if id(f) not in there and _runs_text(f)]
     left = tuple([f for f in functions if id(f) not in there and f not in found])
     return found + _functions(left, {f.name for f in found})
 

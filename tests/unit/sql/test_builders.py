@@ -12,6 +12,7 @@ RUNS = Function(1, "public", "runs", "plpgsql", "begin execute t; end")
 CALLS = Function(2, "public", "calls", "sql", "select public.runs('x')")
 PERL = Function(3, "public", "perl", "plperl", "spi_exec_query($_[0])")
 PLAIN = Function(4, "public", "plain", "plpgsql", "begin return 1; end")
+XML = Function(7, "public", "xml", "sql", "select pg_catalog.query_to_xml($1, true, false, '')")
 TRIGGERS = Function(5, "public", "makes", "plpgsql", "begin create trigger t execute function f(); end")
 SAYS = "select 1 from orders where note = ''x''"
 CONSTANT = Function(6, "public", "constant", "plpgsql", f"begin execute '{SAYS}' into n; execute $q$select 1$q$; end")
@@ -22,9 +23,9 @@ def shop(*functions: Function) -> Snapshot:
     return snapshot(replace(made.snapshot.catalog, functions=functions), made.policy, 1)
 
 
-@pytest.mark.parametrize("name", ["runs", "calls", "perl"])
+@pytest.mark.parametrize("name", ["runs", "calls", "perl", "xml"])
 def test_a_call_is_refused(name: str) -> None:
-    seen = shop(RUNS, CALLS, PERL)
+    seen = shop(RUNS, CALLS, PERL, XML)
     text = f"select {name}('insert into cust' || 'omers(email) values (''a@b.c'')')".encode()
     assert seen.touches(text)
     refusal = analyse(text, True, ("public",), seen).refusal
