@@ -181,7 +181,7 @@ def server_oids(statement: Prepared) -> tuple[int, ...]:
 def wrong_count(parts: messages.Bind, plan: Plan) -> bytes:
     """A Bind with as many parameters as the client gave, all NULL: the server says what it says to a wrong number."""
     extra = len(server_params(plan, 0)) - client_params(plan)
-    return messages.build_bind(parts.portal, parts.statement, (), [None] * (len(parts.params) + extra), ())
+    return messages.build_bind(parts.portal, parts.statement, (), [None] * min(len(parts.params) + extra, 65535), ())
 
 
 def refused(message: Outgoing, refusal: Refusal) -> bytes:

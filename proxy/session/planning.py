@@ -85,8 +85,12 @@ class Planner:
         snapshot = self._state.snapshot
         if snapshot is None:
             return True
-        if not utf8 and self._state.settings.codec != "" and not text.isascii():
-            return False
+        codec = self._state.settings.codec
+        if not utf8 and codec != "" and not text.isascii():
+            # What can't be read exactly can still be searched: an ASCII name has its own bytes in every encoding.
+            return (
+                codec is None and all(name.isascii() for name in snapshot.touches.names) and not snapshot.touches(text)
+            )
         return not snapshot.touches(text)
 
     def outdated(self, text: bytes, utf8: bool = False) -> bool:

@@ -37,6 +37,12 @@ class Columns:
         self.formats = tuple([result_format(bound.formats, i) for i in self.indexes])
         self.levels = tuple([bound.access.level(column.class_name) for column in self.columns])
 
+    def shown(self, fields: list[bytes | None]) -> int:
+        """How many of the fields the principal sees in clear: what the `rows` cap counts."""
+        width = len(self.indexes)
+        clear = [at for at, level in enumerate(self.levels) if level == "reveal"]
+        return sum([len(fields[at::width]) - fields[at::width].count(None) for at in clear])
+
 
 def shown_type(column: ProtectedColumn, level: Level) -> TypeSpec:
     """The type that a client with this level is told. A masked moment is still a moment (policy.values), any other

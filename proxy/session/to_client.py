@@ -225,7 +225,7 @@ class ServerLane:
         data = frames.buf[frames.start : stop]
         frames.skip_to(stop)
         asked = question(columns, fields, bound, self.state.settings.reading)
-        bound.revealed += len(fields)
+        bound.revealed += columns.shown(fields)
         cap = bound.access.rows
         if cap is not None and bound.revealed > cap:
             self.fail(_too_many(cap))

@@ -409,6 +409,8 @@ class ClientLane:
         if len(parts.params) != client_params(plan):
             self._send(wrong_count(parts, plan), self._unbound(parts.portal))
             return
+        if len(state.portals) >= state.limits.statements and parts.portal not in state.portals:
+            raise ProtocolFault("client", f"more than {len(state.portals)} portals on protected tables")
         assert statement.shape is not None
         bound = self._planner.bound(plan, fingerprint(statement.shape.key), parts.result_formats)
         bound.rendered, bound.text = statement.rendered, statement.text
