@@ -25,7 +25,7 @@ system:
 	sh tests/kit/install-system.sh
 
 test: $(TESTED) system check
-	$(BIN)/python -m pytest -q -n 2 tests --ignore=tests/unit
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests --ignore=tests/unit
 
 check: $(TESTED)
 	$(BIN)/ruff format --check proxy tests
