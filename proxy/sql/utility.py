@@ -28,12 +28,15 @@ HARMLESS: Final = frozenset((
     "AlterDefaultPrivilegesStmt", "DropOwnedStmt", "ReassignOwnedStmt", "LoadStmt", "DropStmt",
 ))  # fmt: skip
 _DDL: Final = ("Create", "Alter", "Drop", "Rename", "View", "Rule", "Define", "Import", "CompositeType")
-# DDL that makes no new way to anything protected if it names nothing of it. Not among these: what may change settings
-# (ALTER ROLE), bodies that build statements (functions), triggers, rules, extensions, and what renames or moves.
+# DDL that makes no new way to anything protected if it names nothing of it, neither a table nor a function that reaches
+# one. Not among these: what may change settings (ALTER ROLE … SET), extensions, imports; of functions those that run
+# what they build as text.
 _ELSEWHERE: Final = frozenset((
     "CreateStmt", "CreateTableAsStmt", "ViewStmt", "AlterTableStmt", "DropStmt", "CreateSeqStmt", "AlterSeqStmt",
     "CreateEnumStmt", "AlterEnumStmt", "CompositeTypeStmt", "CreateDomainStmt", "AlterDomainStmt", "CreateRangeStmt",
-    "CreateStatsStmt", "AlterStatsStmt", "CreatePolicyStmt", "AlterPolicyStmt",
+    "CreateStatsStmt", "AlterStatsStmt", "CreatePolicyStmt", "AlterPolicyStmt", "CreateRoleStmt", "AlterRoleStmt",
+    "DropRoleStmt", "DefineStmt", "CreateOpClassStmt", "CreateOpFamilyStmt", "AlterOpFamilyStmt",
+    "CreatePublicationStmt", "AlterPublicationStmt", "CreateTrigStmt", "RuleStmt", "RenameStmt", "AlterObjectSchemaStmt", "CreateSchemaStmt",
 ))  # fmt: skip
 _TRANSACTION: Final = {
     "TRANS_STMT_BEGIN": "begin", "TRANS_STMT_START": "begin", "TRANS_STMT_COMMIT": "commit",
@@ -70,9 +73,17 @@ class Utility:
             self._body(statement)
         elif node.kind not in HARMLESS and (self._tables.reached_by(node) or self._renames(node)):
             return None
-        if node.kind in _ELSEWHERE and not self._tables.named_in(self._findings.analysis.text):
+        plain = node.kind in _ELSEWHERE or (node.kind == "CreateFunctionStmt" and self._readable(statement))
+        if plain and not self._tables.named_in(self._findings.analysis.text):
             return (*_executed(node), SessionEffect("ddl-elsewhere"))
         return (*_executed(node), SessionEffect("ddl")) if node.kind.startswith(_DDL) else ()
+
+    def _readable(self, statement: Statement) -> bool:
+        """A function whose body shows all that it may reach, and that this is nothing."""
+        texts = self._findings.strings_within(statement.start, statement.end)
+        return _language(statement.node, "options") in ("sql", "plpgsql") and not any(
+            self._tables.named_in(text) or builds(text.decode("utf-8", "replace")) for text in texts
+        )
 
     def _renames(self, node: Node) -> bool:
         """A table that takes a guarded name, or a schema that takes guarded tables along."""
@@ -202,8 +213,8 @@ def _executed(node: Node) -> Effects:
     return tuple([SessionEffect("execute", found.text("name")) for found in walk(node) if found.kind == "ExecuteStmt"])
 
 
-def _language(node: Node) -> str:
-    for option in node.nodes("args"):
+def _language(node: Node, options: str = "args") -> str:
+    for option in node.nodes(options):
         if option.text("defname") == "language":
             value = option.node("arg")
             return "" if value is None else value.text("sval").lower()

@@ -101,9 +101,19 @@ CREATE TABLE customers(a int) PARTITION BY MAGIC (a);
 -- refused: syntax
 
 -- case: DDL that makes ways of its own
-CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'begin return 1; end'; ALTER TABLE plain RENAME TO other; ALTER ROLE bob SET x = 1;
+CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'begin execute t; return 1; end'; CREATE EXTENSION x; ALTER ROLE bob SET x = 1;
 -- sends: same
 -- effects: ddl, ddl, ddl
+
+-- case: functions, triggers and names that reach nothing
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'begin return new; end'; CREATE TRIGGER t BEFORE INSERT ON plain EXECUTE FUNCTION f(); ALTER TABLE plain RENAME TO other; CREATE ROLE bob;
+-- sends: same
+-- effects: ddl-elsewhere, ddl-elsewhere, ddl-elsewhere, ddl-elsewhere
+
+-- case: a function in a language that is not read
+CREATE FUNCTION f() RETURNS int LANGUAGE plpython3u AS 'return 1';
+-- sends: same
+-- effects: ddl
 
 -- case: CREATE TABLE AS
 CREATE TABLE mails AS SELECT email FROM customers;

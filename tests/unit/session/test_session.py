@@ -245,7 +245,7 @@ def test_a_path_that_was_lost_stays_lost_when_the_catalog_is_read_anew() -> None
     link.server(done("SELECT 1"), ready())
     assert link.session.state.settings.path() is None
     link.world = world(2)
-    link.client(query("create role r")).server(done("CREATE ROLE"), ready())
+    link.client(query("alter role r set x = 1")).server(done("ALTER ROLE"), ready())
     assert LoadCatalog("shop", True) in link.asked
     assert link.session.state.settings.path() is None
 
@@ -254,9 +254,9 @@ def test_ddl_is_read_back_when_its_transaction_ends_and_not_before() -> None:
     """PEER-FAILURES 75: read before the commit, the catalog does not have it yet."""
     link = Link()
     link.held = (LoadCatalog,)
-    link.client(parse("create role r"), m.build_bind(b"", b"", [], [], []), m.build_execute(b"", 0))
+    link.client(parse("alter role r set x = 1"), m.build_bind(b"", b"", [], [], []), m.build_execute(b"", 0))
     link.client(m.build_flush())
-    link.server(m.build_parse_complete(), m.build_bind_complete(), done("CREATE ROLE"))
+    link.server(m.build_parse_complete(), m.build_bind_complete(), done("ALTER ROLE"))
     assert not link.asks
     link.client(SYNC).server(ready())
     assert [ask.request for ask in link.asks] == [LoadCatalog("shop", True)]
@@ -375,11 +375,11 @@ def test_ddl_while_the_catalog_is_being_read_is_read_back_too() -> None:
     link.session.policy_changed()
     link.drain()
     link.server(done("SELECT 1"), ready())
-    link.client(query("create role r"))
+    link.client(query("alter role r set x = 1"))
     link.held = (LoadCatalog,)
     link.session._ask_catalog(False)
     link.drain()
-    link.server(done("CREATE ROLE"), ready())
+    link.server(done("ALTER ROLE"), ready())
     link.release()
     assert LoadCatalog("shop", True) in link.asked
 
