@@ -36,7 +36,8 @@ _ELSEWHERE: Final = frozenset((
     "CreateEnumStmt", "AlterEnumStmt", "CompositeTypeStmt", "CreateDomainStmt", "AlterDomainStmt", "CreateRangeStmt",
     "CreateStatsStmt", "AlterStatsStmt", "CreatePolicyStmt", "AlterPolicyStmt", "CreateRoleStmt", "AlterRoleStmt",
     "DropRoleStmt", "DefineStmt", "CreateOpClassStmt", "CreateOpFamilyStmt", "AlterOpFamilyStmt",
-    "CreatePublicationStmt", "AlterPublicationStmt", "CreateTrigStmt", "RuleStmt", "RenameStmt", "AlterObjectSchemaStmt", "CreateSchemaStmt",
+    "CreatePublicationStmt", "AlterPublicationStmt", "CreateTrigStmt", "RuleStmt", "RenameStmt",
+    "AlterObjectSchemaStmt", "CreateSchemaStmt",
 ))  # fmt: skip
 _TRANSACTION: Final = {
     "TRANS_STMT_BEGIN": "begin", "TRANS_STMT_START": "begin", "TRANS_STMT_COMMIT": "commit",
