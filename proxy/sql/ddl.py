@@ -63,8 +63,8 @@ class Definitions:
         if reader is None:
             raise Refusal(
                 "unsupported-statement",
-                f"{node.kind.removesuffix('Stmt')} is not supported where it names a protected table, or a function that"
-                " reaches one",
+                f"{node.kind.removesuffix('Stmt')} is not supported where it names a protected table, or a function"
+                " that reaches one",
                 "Run it on a connection that does not go through pgveil, and check the policy afterwards.",
             )
         before = len(self._findings.inputs)
