@@ -30,6 +30,8 @@ from proxy.wire.frames import StartupFrames
 
 # Largest message: PostgreSQL's own bound (MaxAllocSize, 1 GB less one) for both directions.
 MAX_MESSAGE: Final = 0x3FFFFFFF
+# Nobody has said who it is yet: PG_MAX_AUTH_TOKEN_LENGTH of auth.c, with the length word.
+MAX_PASSWORD: Final = 65535 + 4
 SHUTDOWN: Final = Refusal("shutdown", "terminating connection due to administrator command")
 
 
@@ -52,7 +54,7 @@ class Session:
         self.turned_away = turned_away
         self.tls = tls
         self._first = StartupFrames()
-        self._clients = ClientLane(self.state, MAX_MESSAGE)
+        self._clients = ClientLane(self.state, MAX_PASSWORD)
         self._servers = ServerLane(self.state, MAX_MESSAGE)
         self._catalog_ticket = 0
 
@@ -231,6 +233,7 @@ class Session:
         """The principal is known. Until the catalog is, nothing is planned."""
         state = self.state
         state.authenticate()
+        self._clients.frames.max_length = MAX_MESSAGE
         state.phase = READY
         self._ask_catalog(False)
 

@@ -288,3 +288,23 @@ def _execute(path: Path, statement: str) -> list[tuple]:  # type: ignore[type-ar
         return connection.execute(statement).fetchall()
     finally:
         connection.close()
+
+
+def test_a_row_whose_body_became_text_is_found(path: Path) -> None:
+    async def write() -> None:
+        vault = await _vault(path)
+        await vault.audit.append([AuditEvent("reveal", "ok", user="shop")])
+        await vault.close()
+
+    async def verify() -> tuple[str, ...]:
+        vault = await _vault(path)
+        try:
+            return tuple([fault.what for fault in (await vault.audit.verify()).faults])
+        finally:
+            await vault.close()
+
+    asyncio.run(write())
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE audit SET body = CAST(body AS TEXT) WHERE sequence = 2")
+    connection.close()
+    assert "changed, or not the row that stood here" in asyncio.run(verify())

@@ -60,3 +60,17 @@ def test_bind_complete_keeps_the_portal() -> None:
     link.client(parse("select email from customers", b"s"), bind([], b"s", b"p"), SYNC)
     link.server(PARSED, BOUND, ready("T"))
     assert set(link.session.state.portals.all()) == {b"p"}
+
+
+def test_a_password_is_bounded_as_the_server_bounds_it() -> None:
+    link = Link(ready=False)
+    link.startup()
+    link.client(b"p" + (1 << 20).to_bytes(4, "big"))
+    assert link.closed and link.errors()[-1][b"C"] == b"08P01"
+
+
+def test_a_statement_may_be_long_once_logged_in() -> None:
+    link = Link()
+    text = query("select 1 -- " + "x" * 200_000)
+    link.client(text)
+    assert link.sent() == [text]
