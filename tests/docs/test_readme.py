@@ -29,13 +29,11 @@ def test_the_tour_is_what_is_printed(pg18: Server) -> None:
 @pytest.fixture
 def own_database(pg18: Server) -> Iterator[str]:
     """What the README takes for given: a database with a table, and accounts."""
-    accounts = ("app", "reader", "support")
+    made = pg18.accounts("app", "reader", "support")
     with fresh_database(pg18) as name:
-        for account in accounts:
-            pg18.psql(f"CREATE ROLE {account} LOGIN", name)
         pg18.psql("CREATE TABLE users (id int, email text, full_name text); GRANT ALL ON users TO app", name)
         yield name
-    for account in accounts:
+    for account in made:
         pg18.psql(f"DROP ROLE {account}")
 
 

@@ -51,9 +51,7 @@ class Twins:
 
 @pytest.fixture(scope="package")
 def shop(pg: Server) -> Iterator[Twins]:
-    known = pg.psql("SELECT rolname FROM pg_roles").split()
-    for account in {"shop_app", "support", "analyst"} - set(known):
-        pg.psql(f"CREATE ROLE {account} LOGIN")
+    pg.accounts("shop_app", "support", "analyst")
     with fresh_database(pg) as plain, fresh_database(pg) as hidden:
         pg.psql(SCHEMA.format(text="text", date="date"), plain)
         pg.psql(SCHEMA.format(text="text", date="text"), hidden)

@@ -45,9 +45,7 @@ Connect = Callable[..., "psycopg.Connection[Any]"]
 
 @pytest.fixture(scope="module")
 def shop(pg18: Server) -> Iterator[str]:
-    existing = set(pg18.psql("SELECT rolname FROM pg_roles").split())
-    for role in set(ROLES) - existing:
-        pg18.psql(f"CREATE ROLE {role} LOGIN")
+    pg18.accounts(*ROLES)
     with fresh_database(pg18) as name:
         pg18.psql(SCHEMA, name)
         yield name

@@ -171,6 +171,13 @@ class Server:
         argv = [self.install.tool("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.dsn(database, user)]
         return process.run([*argv, "-f", "-"], stdin=sql)
 
+    def accounts(self, *names: str) -> list[str]:
+        """See to it that these may log in; the ones that had to be made. Tests that share a server share accounts."""
+        missing = sorted(set(names) - set(self.psql("SELECT rolname FROM pg_roles").split()))
+        for name in missing:
+            self.psql(f"CREATE ROLE {name} LOGIN")
+        return missing
+
     @property
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
