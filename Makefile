@@ -32,7 +32,7 @@ check: $(TESTED)
 	$(BIN)/ruff check proxy tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/unit
+	$(BIN)/python -m pytest -q -n 2 tests/unit
 
 bench: $(TESTED)
 	$(BIN)/python -m benchmarks

@@ -37,7 +37,8 @@ class Writes:
         if reader is None:
             raise Refusal(
                 "unsupported-statement",
-                f"{_NAMES.get(node.kind, node.kind)} is not supported where it touches a protected table",
+                f"{_NAMES.get(node.kind, node.kind)} is not supported where it touches a protected table"
+                + (f" ({table})" if (table := self._tables.reached(node)) else ""),
                 "Use INSERT … ON CONFLICT, UPDATE or DELETE.",
             )
         inner = self._queries.with_clause(node, scope)

@@ -74,17 +74,21 @@ class Tables:
 
     def reached_by(self, root: Node) -> bool:
         """Whether any name in the tree could be something guarded; names of CTEs are taken for tables."""
+        return self.reached(root) != ""
+
+    def reached(self, root: Node) -> str:
+        """The first such name, as it stands in the statement; '' if there is none."""
         functions = {name for _, name in self.snapshot.protection.functions}
         for node in walk(root):
             fields = node.fields
             if "relname" in fields:
                 if self.could_be(node):
-                    return True
+                    return ".".join(filter(None, (node.text("schemaname"), node.text("relname"))))
             elif "funcname" in fields:
                 names = node.strings("funcname")
                 if names and names[-1] in functions:
-                    return True
-        return False
+                    return ".".join(names) + "()"
+        return ""
 
     @property
     def any(self) -> bool:

@@ -171,18 +171,16 @@ class Utility:
         return ()
 
     def _inner(self, node: Node, construct: str, hint: str) -> None:
-        if self._tables.reached_by(node):
-            raise Refusal(
-                "unsupported-statement", f"{construct} of a statement on a protected table is not supported", hint
-            )
+        table = self._tables.reached(node)
+        if table:
+            message = f"{construct} of a statement on {table}, which is protected or reaches what is, is not supported"
+            raise Refusal("unsupported-statement", message, hint)
 
     def _copy(self, node: Node) -> Effects:
-        if self._tables.reached_by(node):
-            raise Refusal(
-                "copy-protected",
-                "COPY of a protected table is not supported",
-                "Use INSERT with several rows, or SELECT.",
-            )
+        table = self._tables.reached(node)
+        if table:
+            message = f"COPY of {table}, which is protected or reaches what is, is not supported"
+            raise Refusal("copy-protected", message, "Use INSERT with several rows, or SELECT.")
         return ()
 
     def _body(self, statement: Statement) -> None:
