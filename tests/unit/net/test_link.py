@@ -132,7 +132,8 @@ async def test_what_is_written_while_the_server_is_dialled_is_bounded(stage: Sta
     stage.startup()
     await until(lambda: stage.net.dialled)
 
-    stage.says(b"p" + (WRITE_HIGH + 4).to_bytes(4, "big") + bytes(WRITE_HIGH))
+    answer = b"p" + (60_004).to_bytes(4, "big") + bytes(60_000)
+    stage.says(answer * (WRITE_HIGH // 60_000 + 1))
     assert stage.client.paused
     stage.net.opened.set()
     await until(lambda: stage.net.made)
