@@ -226,4 +226,3 @@ class Failure:
 
 
 Effect = ToServer | ToClient | Pause | Resume | StartTls | Close | CancelUpstream | Note | Ask
-Answer = object

@@ -3,7 +3,6 @@ be looked for can be guessed, so it needs `reveal`, or `search` for the class.""
 
 from proxy.errors import Refusal
 from proxy.policy.access import Access
-from proxy.session.settings import UNKNOWN
 from proxy.sql.plan import Input, Plan
 
 
@@ -12,7 +11,7 @@ def permit(plan: Plan, access: Access, purpose: str) -> None:
     for place in plan.inputs:
         permit_input(place, access)
     shown = permit_outputs(plan, access)
-    if (shown or plan.inputs) and access.require_purpose and purpose in ("", UNKNOWN):
+    if (shown or plan.inputs) and access.require_purpose and not purpose:
         raise Refusal(
             "purpose-required",
             f"role {access.role} must declare a purpose before it touches protected columns",

@@ -7,7 +7,7 @@ and comes again with the same text when `waiting` has gone.
 from typing import Final, final
 
 from proxy.errors import Refusal
-from proxy.session.effects import Analyse, Failure
+from proxy.session.effects import Analyse, Context, Failure
 from proxy.session.permit import permit
 from proxy.session.slots import Wanted
 from proxy.session.state import State
@@ -186,7 +186,7 @@ class Planner:
         """Raises Refusal if the principal may not run the plan."""
         state = self._state
         assert state.access is not None
-        permit(plan, state.access, state.settings.purpose.value)
+        permit(plan, state.access, state.settings.declared_purpose)
         made: set[bytes] = set()  # by earlier statements of the same text
         for statement in plan.statements:
             for effect in statement.effects:
@@ -212,11 +212,10 @@ class Planner:
                 "Use Bind and Execute messages.",
             )
 
-    def bound(self, plan: Plan, fingerprint: str, formats: tuple[int, ...]) -> Bound:
+    def bound(self, plan: Plan, context: Context, formats: tuple[int, ...]) -> Bound:
         state = self._state
         assert state.access is not None
-        tag = plan.statements[0].tag if plan.statements else "query"
-        return Bound(plan, state.access, state.context(fingerprint, tag), formats, state.next_serial())
+        return Bound(plan, state.access, context, formats, state.next_serial())
 
     def literal(self, planned: Planned, place: Input) -> Wanted:
         """The value of a literal input. Raises Refusal."""

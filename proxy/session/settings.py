@@ -69,6 +69,11 @@ class Settings:
         self.reading_moved = False  # it has, in this transaction
         self._reading: Reading | None = None
 
+    @property
+    def declared_purpose(self) -> str:
+        """What the client declared, '' if nothing or if it can't be told."""
+        return "" if self.purpose.value == UNKNOWN else self.purpose.value
+
     def move_path(self, value: str | None, local: bool) -> None:
         """SET search_path."""
         self.search_path.set(value, local)

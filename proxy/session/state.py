@@ -21,7 +21,6 @@ from proxy.sql.plan import SessionEffect, StatementPlan
 from proxy.wire import messages
 
 # Effects that may change any setting; settings that decide how text is read; settings that decide what names mean.
-ALL_SETTINGS: Final = frozenset(("reset-all", "discard-all", "unknown-setting", "rollback-to"))
 READING: Final = frozenset(("client_encoding", "standard_conforming_strings", "datestyle", "intervalstyle", "timezone"))
 PATH: Final = frozenset(("search_path", "role", "session_authorization"))
 
@@ -310,9 +309,7 @@ class State:
 
     def context(self, fingerprint: str, statement: str) -> Context:
         """For the audit; the purpose is the one declared now."""
-        purpose = self.settings.purpose.value
-        if purpose == UNKNOWN:
-            purpose = ""
+        purpose = self.settings.declared_purpose
         if purpose != self.principal.purpose:
             old = self.principal
             self.principal = Principal(

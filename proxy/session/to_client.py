@@ -33,15 +33,14 @@ IN_FAILED_TRANSACTION: Final = (
 
 @final
 class OutSlot:
-    """Bytes for the client, or a place for them. ready_for_query: it is one, of this status (0: it is not)."""
+    """Bytes for the client, or a place for them. size: bytes that wait in it."""
 
-    __slots__ = ("data", "ready", "ready_for_query", "size")
+    __slots__ = ("data", "ready", "size")
 
     def __init__(self, data: bytes, ready: bool, size: int) -> None:
         self.data = data
         self.ready = ready
         self.size = size
-        self.ready_for_query = 0
 
 
 @final

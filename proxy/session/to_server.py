@@ -230,7 +230,7 @@ class ClientLane:
 
     def _query_planned(self, planned: Planned, frame: bytes) -> None:
         plan = planned.plan
-        self._about = self._context_of(plan, planned.shape, planned.text)
+        about = self._about = self._context_of(plan, planned.shape, planned.text)
         if plan.refusal is not None:
             raise plan.refusal
         if plan.idle:
@@ -242,14 +242,14 @@ class ClientLane:
             raise Refusal("syntax", "a simple query has no parameters")
         wanted = [self._planner.literal(planned, place) for place in plan.inputs]
         owed = self._ending(ledger.QUERY, None)
-        owed.bound = self._planner.bound(plan, fingerprint(planned.shape.key), ())
+        owed.bound = self._planner.bound(plan, about, ())
         self._barring(owed)
         self.state.count(owed.bound.context.statement, "protected" if plan.touches else "passed")
         if not plan.edits:
             self._send(frame, owed)
             return
         message = QueryMessage(planned.text, planned.shape, self.state.settings.codec or "", owed)
-        self._dispatch(message, wanted, owed.bound.context, [])
+        self._dispatch(message, wanted, about, [])
 
     def _ending(self, kind: int, plain: Owed | None) -> Owed:
         """The entry of a message that ends in ReadyForQuery; it marks the portals that may die with it."""
@@ -401,7 +401,7 @@ class ClientLane:
 
     def _bind_planned(self, parts: messages.Bind, statement: Prepared, frame: bytes) -> None:
         state, plan = self.state, statement.plan
-        self._about = self._context_of(plan, statement.shape, statement.text)
+        about = self._about = self._context_of(plan, statement.shape, statement.text)
         if plan.refusal is not None:
             raise plan.refusal
         self._planner.be_certain()
@@ -412,7 +412,7 @@ class ClientLane:
         if len(state.portals) >= state.limits.statements and parts.portal not in state.portals:
             raise ProtocolFault("client", f"more than {len(state.portals)} portals on protected tables")
         assert statement.shape is not None
-        bound = self._planner.bound(plan, fingerprint(statement.shape.key), parts.result_formats)
+        bound = self._planner.bound(plan, about, parts.result_formats)
         bound.rendered, bound.text = statement.rendered, statement.text
         wanted = [self._parameter(parts, statement, index) for index in range(len(plan.inputs))]
         audited = self._searched(statement)
@@ -463,8 +463,8 @@ class ClientLane:
         if statement is None or statement.plain or statement.plan.refusal is not None:
             self._send(buf[start:end], ledger.PLAIN_DESCRIBE_STATEMENT)
             return
-        mark = "" if statement.shape is None else fingerprint(statement.shape.key)
-        bound = self._planner.bound(statement.plan, mark, ())
+        about = self._context_of(statement.plan, statement.shape, statement.text)
+        bound = self._planner.bound(statement.plan, about, ())
         self._send(buf[start:end], Owed(ledger.DESCRIBE_STATEMENT, bound, statement))
 
     def _execute(self, buf: bytes, start: int, body: int, end: int) -> None:
