@@ -120,7 +120,7 @@ def note(kind: str, facts: Mapping[str, FactValue], level: LevelName = "info") -
     """Perform a session's Note: a line, and the counter that goes with its kind."""
     if kind == "refusal":
         count("refusals", code=str(facts.get("code", "")))
-    elif kind in ("fatal", "protocol-fault"):
+    elif kind in ("fatal", "protocol-fault", "reveal-failed"):
         count("errors", kind=kind)
     log(kind, level, **facts)
 

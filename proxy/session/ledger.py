@@ -40,10 +40,11 @@ class Owed:
     kind: of the message sent. bound: what to reveal (Query, Execute, Describe), None if nothing protected is in it.
     statement: the one parsed or described. change: of what a name stands for, to be undone if the server skips the
     message. refusal: the message was made to fail; its error is replaced. mark: portals bound up to this serial die if
-    the transaction ends here. barrier: counted in State.barriers.
+    the transaction ends here. barrier: counted in State.barriers. number: of the message, as Ledger.pushed counts.
+    first: no Execute stands before it in its batch. failed: the server answered it with an error in the end.
     """
 
-    __slots__ = ("barrier", "bound", "change", "kind", "mark", "refusal", "statement")
+    __slots__ = ("barrier", "bound", "change", "failed", "first", "kind", "mark", "number", "refusal", "statement")
 
     def __init__(
         self,
@@ -58,6 +59,9 @@ class Owed:
         self.refusal = refusal
         self.change: Change[Prepared] | Change[Bound] | None = None
         self.mark = 0
+        self.number = 0
+        self.first = True
+        self.failed = False
         self.barrier = False
 
 
@@ -76,9 +80,10 @@ PLAIN_COPY_END: Final = Owed(COPY_END)
 
 @final
 class Ledger:
-    """The queue itself. `sent`: messages so far that end in a ReadyForQuery; `ready`: ReadyForQuery got so far."""
+    """The queue itself. `sent`: messages so far that end in a ReadyForQuery; `ready`: ReadyForQuery got so far;
+    `pushed`: messages so far, `last`: the kind of the last one."""
 
-    __slots__ = ("_queue", "copying", "ready", "sent", "skipping", "status")
+    __slots__ = ("_queue", "copying", "last", "pushed", "ready", "sent", "skipping", "status")
 
     def __init__(self) -> None:
         self._queue: deque[Owed] = deque()
@@ -86,6 +91,8 @@ class Ledger:
         self.copying = False
         self.sent = 0
         self.ready = 0
+        self.pushed = 0
+        self.last = 0
         self.status = ord("I")
 
     def __len__(self) -> int:
@@ -98,6 +105,8 @@ class Ledger:
             if kind != SYNC:
                 return False
             self.skipping = False
+        self.pushed = owed.number = self.pushed + 1
+        self.last = kind
         if self.copying and kind in (SYNC, COPY_END):
             self.copying = kind == SYNC  # a Sync is read and ignored by the server
             return True

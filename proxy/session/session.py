@@ -100,6 +100,7 @@ class Session:
         if self._servers.waiting:
             self._servers.close_when_empty = True
             return
+        self._servers.mending.lost()
         self.state.close_both("server gone")
 
     def answer(self, ticket: int, result: object) -> None:
@@ -285,6 +286,8 @@ class Session:
         if self._servers.catalog_moved and not self._catalog_ticket:
             self._servers.catalog_moved = False
             self._ask_catalog(True)
+        if self._servers.mending.take_done():
+            self._clients.mended()
         if self._clients.stopped:
             self._pump()
 

@@ -43,9 +43,9 @@ class State:
 
     __slots__ = (
         "_next_ticket", "access", "barriers", "batch", "catalog_due", "client", "effects", "elsewhere", "epoch",
-        "jobs", "ledger", "limits", "overlay", "params", "phase", "plain_statements", "portals", "prepared",
-        "principal", "serial", "settings", "statements", "statements_done", "tls_subject", "to_client", "to_server",
-        "undone", "world",
+        "executing", "jobs", "ledger", "limits", "mending", "overlay", "params", "phase", "plain_statements", "portals",
+        "prepared", "principal", "serial", "settings", "statements", "statements_done", "tls_subject", "to_client",
+        "to_server", "undone", "world",
     )  # fmt: skip
 
     def __init__(self, client: str, tls_subject: str, limits: Limits) -> None:
@@ -69,6 +69,8 @@ class State:
         self.jobs: dict[int, Job] = {}
         self.barriers = 0  # replies that must be in before the next statement is planned
         self.batch = 0  # Query, Sync and FunctionCall processed so far
+        self.executing = -1  # the batch in which the last Execute was processed
+        self.mending = False  # a failed reply is being made up for: nothing goes to the server
         self.serial = 0  # statements and portals made so far
         self.epoch = 0  # worlds and overlays so far: a plan holds for one
         self.catalog_due = False  # a message waits for the catalog to be read anew

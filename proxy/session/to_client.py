@@ -11,6 +11,7 @@ from proxy.errors import Bug, ProtocolFault, Refusal
 from proxy.session import ledger, reports
 from proxy.session.effects import Failure, Pause, Resume, Revealed
 from proxy.session.ledger import Owed
+from proxy.session.mending import Mending
 from proxy.session.reveal import Columns, question, replacements
 from proxy.session.state import CLOSED, State, error_response
 from proxy.session.statements import Bound
@@ -33,14 +34,17 @@ IN_FAILED_TRANSACTION: Final = (
 
 @final
 class OutSlot:
-    """Bytes for the client, or a place for them. size: bytes that wait in it."""
+    """Bytes for the client, or a place for them. size: bytes that wait in it. refusal: why there will be none; then
+    the reply to `owed` fails when all before it is out."""
 
-    __slots__ = ("data", "ready", "size")
+    __slots__ = ("data", "owed", "ready", "refusal", "size")
 
-    def __init__(self, data: bytes, ready: bool, size: int) -> None:
+    def __init__(self, data: bytes, ready: bool, size: int, owed: Owed | None = None) -> None:
         self.data = data
         self.ready = ready
         self.size = size
+        self.owed = owed
+        self.refusal: Refusal | None = None
 
 
 @final
@@ -60,18 +64,17 @@ class RowsJob:
         self._fields = fields
 
     def answer(self, ticket: int, result: object) -> None:
-        lane = self._lane
+        lane, slot = self._lane, self._slot
         if isinstance(result, Failure):
-            lane.fail(result.refusal)
-            return
-        assert isinstance(result, Revealed)
-        try:
-            shown = replacements(self._columns, self._fields, result, lane.state, self._bound)
-        except Refusal as refusal:
-            lane.fail(refusal)
-            return
-        self._slot.data = rows.rewrite(self._data, 0, len(self._data), self._columns.indexes, shown)
-        lane.slot_ready(self._slot)
+            slot.refusal = result.refusal
+        else:
+            assert isinstance(result, Revealed)
+            try:
+                shown = replacements(self._columns, self._fields, result, lane.state, self._bound)
+                slot.data = rows.rewrite(self._data, 0, len(self._data), self._columns.indexes, shown)
+            except Refusal as refusal:
+                slot.refusal = refusal
+        lane.slot_ready(slot)
 
 
 @final
@@ -99,12 +102,13 @@ class ServerLane:
 
     __slots__ = (
         "_columns", "_in_rows", "_lane", "_paused", "_rows_of", "_waiting", "catalog_moved", "close_when_empty",
-        "ddl_done", "frames", "state",
+        "ddl_done", "frames", "mending", "state",
     )  # fmt: skip
 
     def __init__(self, state: State, max_length: int) -> None:
         self.state = state
         self.frames = Frames("server", max_length)
+        self.mending = Mending(state)
         self.ddl_done = False  # DDL succeeded in this transaction
         self.catalog_moved = False  # such a transaction has ended: the catalog is to be read anew
         self.close_when_empty = False  # the server is gone; what waits goes out first
@@ -122,7 +126,8 @@ class ServerLane:
         while self.state.phase != CLOSED and frames.next():
             kind = frames.buf[frames.start]
             if kind == messages.DATA_ROW:
-                self._row()
+                if not self.mending.dropping:
+                    self._row()
                 continue
             self._in_rows = False
             self._message(kind, frames.buf, frames.start, frames.body, frames.end)
@@ -142,12 +147,14 @@ class ServerLane:
             self._send(self._parameters(buf, body, end, frame))
         elif kind == messages.ERROR_RESPONSE:
             self._error(buf, body, end)
-        elif kind == messages.NOTICE_RESPONSE:
+        elif kind == messages.NOTICE_RESPONSE and not self.mending.dropping:
             self._report(kind, messages.parse_report(buf, body, end), frame, self.state.ledger.head())
         elif kind == messages.PARAMETER_STATUS:
             name, value = messages.parse_parameter_status(buf, body, end)
             self.state.settings.report(name.decode("utf-8", "replace"), value.decode("utf-8", "replace"))
-            self._send(frame)
+            self._tell(frame)
+        elif kind == messages.NOTIFICATION:
+            self._tell(frame)
         elif kind == messages.COPY_IN_RESPONSE:
             self.state.ledger.copy_in()
             self._send(frame)
@@ -157,6 +164,12 @@ class ServerLane:
     # ---- out
 
     def _send(self, data: bytes) -> None:
+        """A reply."""
+        if not self.mending.dropping:
+            self._tell(data)
+
+    def _tell(self, data: bytes) -> None:
+        """What is for the client whatever becomes of the reply at hand."""
         if self._lane:
             self._push(OutSlot(data, True, len(data)))
         else:
@@ -172,6 +185,9 @@ class ServerLane:
         while lane and lane[0].ready:
             first = lane.popleft()
             self._waiting -= first.size
+            if first.refusal is not None:
+                self._fail(first.refusal, first.owed)
+                break
             self.state.to_client.append(first.data)
         if not lane and self.close_when_empty:
             self.state.close_both("server gone")
@@ -191,11 +207,14 @@ class ServerLane:
             self._paused = False
             self.state.effects.append(Resume("server"))
 
-    def fail(self, refusal: Refusal) -> None:
-        """What is owed to the client can't be given: nothing of the chunk goes out, and the link ends, so that the
-        client can't take the statement for done."""
+    def _fail(self, refusal: Refusal, owed: Owed | None) -> None:
+        """What is owed to the client can't be given: nothing of the chunk goes out, nor of what came behind it."""
         self._lane.clear()
-        self.state.fatal(refusal)
+        self._waiting = 0
+        if owed is None or self.close_when_empty:
+            self.state.fatal(refusal)
+        else:
+            self.mending.begin(refusal, owed)
 
     # ---- rows
 
@@ -226,12 +245,14 @@ class ServerLane:
         asked = question(columns, fields, bound, self.state.settings.reading)
         bound.revealed += columns.shown(fields)
         cap = bound.access.rows
+        slot = OutSlot(b"", False, len(data), self.state.ledger.head())
         if cap is not None and bound.revealed > cap:
-            self.fail(_too_many(cap))
+            slot.refusal = _too_many(cap)
+            self._push(slot)
+            self.slot_ready(slot)
         elif asked is None:
             self._send(data)
         else:
-            slot = OutSlot(b"", False, len(data))
             self._push(slot)
             self.state.ask(asked, RowsJob(self, slot, bound, columns, data, fields))
 
@@ -284,7 +305,8 @@ class ServerLane:
                 try:
                     frame = reports.describe_rows(frame, outputs, bound, snapshot)
                 except Refusal as drift:
-                    self.fail(drift)
+                    self._lane.clear()
+                    self.state.fatal(drift)
                     return
         if head.kind in (ledger.DESCRIBE_STATEMENT, ledger.DESCRIBE_PORTAL):
             self.state.ledger.done()
@@ -305,7 +327,10 @@ class ServerLane:
         if status == messages.IDLE:
             self._transaction_ended(ended)
         state.settings.ready(status == messages.IDLE)
-        self._send(frame)
+        if self.mending.dropping:
+            self.mending.ready(status)
+        else:
+            self._send(frame)
 
     def _transaction_ended(self, ended: Owed | None) -> None:
         state = self.state
@@ -330,6 +355,14 @@ class ServerLane:
         state.settings.unreported = state.settings.unreported or state.settings.reading_moved
         for entry in reversed(state.ledger.error()):
             state.undo(entry)
+        if head is not None and head.bound is not None:
+            head.failed = True
+        if self.mending.dropping:
+            if dict(fields).get(b"V", b"ERROR") == b"ERROR":
+                self.mending.failed()
+            else:
+                self._tell(buf[body - 5 : end])  # the server's last words
+            return
         if refusal is not None:
             self._refused(refusal, fields, failed)
             return

@@ -71,7 +71,7 @@ class ClientLane:
     def pump(self) -> None:
         """Process messages until one has to wait."""
         state, frames = self.state, self.frames
-        while state.phase == READY and not self.blocked and not self._planner.waiting:
+        while state.phase == READY and not self.blocked and not state.mending and not self._planner.waiting:
             held = self._held
             if held is not None:
                 self._take(held)
@@ -136,13 +136,21 @@ class ClientLane:
 
     def slot_ready(self, slot: Slot) -> None:
         slot.ready = True
+        self._drain()
+        self._flow()
+
+    def _drain(self) -> None:
         lane = self._lane
-        while lane and lane[0].ready:
+        while lane and lane[0].ready and not self.state.mending:
             slot = lane.popleft()
             self._waiting -= slot.size
             if self._let_go(slot.owed):
                 self.state.to_server.append(slot.data)
-        self._flow()
+
+    def mended(self) -> None:
+        """What waited for a failed reply to be made up for goes on."""
+        self._drain()
+        self.pump()
 
     def slot_refused(self, slot: Slot, failure: Failure, context: Context) -> None:
         self._note(failure.refusal, context)
@@ -162,7 +170,8 @@ class ClientLane:
     @property
     def stopped(self) -> bool:
         """Something waits: a slot for its tokens, a message for its plan or for a reply."""
-        return bool(self._lane) or self._held is not None or self._planner.waiting or self.blocked
+        held = self._held is not None or self.blocked or self.state.mending
+        return held or bool(self._lane) or self._planner.waiting
 
     def _dispatch(self, message: Outgoing, wanted: list[Wanted], context: Context, audited: list[Wanted]) -> None:
         """Send `message` when the tokens of its values are there."""
@@ -474,10 +483,13 @@ class ClientLane:
             self._wait((buf, start, body, end))
             return
         bound = portals.get(name)
+        first = self.state.executing != self.state.batch
+        self.state.executing = self.state.batch
         if bound is None:
             self._send(buf[start:end], ledger.PLAIN_EXECUTE)
             return
         owed = Owed(ledger.EXECUTE, bound)
+        owed.first = first
         self._barring(owed)
         self._send(buf[start:end], owed)
 

@@ -18,6 +18,7 @@ from proxy.sql.expressions import DYNAMIC, Expressions
 from proxy.sql.findings import Findings
 from proxy.sql.plan import Edit, Output, Plan, SessionEffect, StatementPlan
 from proxy.sql.queries import Queries
+from proxy.sql.reads import only_reads
 from proxy.sql.referee import Node, Statement, parse, walk
 from proxy.sql.scopes import Outputs, Scope
 from proxy.sql.shape import Shape, analysis_text, offset, shape
@@ -185,7 +186,8 @@ class _Reading:
         if held is not None and outputs.opaque:
             raise refuse(held.column, "`*` over a table whose columns are not known", hint="Name the columns.")
         effects = (SessionEffect("ddl"),) if "intoClause" in node.fields else ()
-        return StatementPlan(tag, tuple(tables.touched), _outputs(outputs), effects)
+        reads = tag == "select" and only_reads(node)
+        return StatementPlan(tag, tuple(tables.touched), _outputs(outputs), effects, reads=reads)
 
     def _untouched(self, statement: Statement, tag: str, expressions: Expressions) -> StatementPlan:
         """A query that names nothing protected: all in it is harmless, but for functions that change settings or run

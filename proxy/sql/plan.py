@@ -100,7 +100,8 @@ class StatementPlan:
     tables: protected tables it touches, 'schema.table'. outputs: one entry a result column, None where nothing
     protected is in it; None as a whole if no result column carries any, or it returns no rows. width: number of result
     columns when outputs is set. effects: see SessionEffect. created: tables it makes, for later statements of the
-    transaction; altered: (schema, name) of relations that are not what the catalog says until it is read anew.
+    transaction; altered: (schema, name) of relations that are not what the catalog says until it is read anew. reads:
+    it only reads, so there is nothing to undo.
     """
 
     tag: str
@@ -109,6 +110,7 @@ class StatementPlan:
     effects: tuple[SessionEffect, ...] = ()
     created: tuple[Relation, ...] = ()
     altered: tuple[tuple[str, str], ...] = ()
+    reads: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,6 +216,42 @@ def test_rows_cap(connect: Connect) -> None:
     reporter = connect("reporter")
     assert len(rows(reporter, "SELECT email, name FROM people")) == 2
     assert "54000" in refused(reporter, "SELECT email, name, born FROM people")
+    assert rows(reporter, "SELECT email FROM people WHERE id = 1") == [(ADA[1],)], "the link goes on"
+
+
+def test_rows_cap_in_a_transaction(connect: Connect) -> None:
+    """As any error: the transaction has failed, and what it wrote is undone."""
+    reporter = connect("reporter")
+    for text in (
+        "SELECT email, name, born FROM people",
+        "UPDATE people SET id = id + 10 RETURNING email, name, born",
+    ):
+        with pytest.raises(psycopg.errors.ProgramLimitExceeded), reporter.transaction():
+            reporter.execute("UPDATE people SET id = 7 WHERE id = 1")
+            reporter.execute(cast("Any", text))
+        assert rows(reporter, "SELECT id, email FROM people ORDER BY id") == [(1, ADA[1]), (2, BOB[1])]
+    reporter.execute("BEGIN")
+    assert "54000" in refused(reporter, "SELECT email, name, born FROM people")
+    assert "25P02" in refused(reporter, "SELECT 1")
+    reporter.execute("ROLLBACK")
+    assert rows(reporter, "SELECT 1") == [(1,)]
+
+
+def test_rows_cap_behind_what_is_committed(connect: Connect) -> None:
+    """An error would say that nothing was written: the link ends, the outcome is unknown to its client."""
+    reporter = connect("reporter")
+    assert "54000" in refused(reporter, "UPDATE people SET id = id + 10 RETURNING email, name, born")
+    assert reporter.broken
+
+
+def test_rows_cap_in_a_pipeline(connect: Connect) -> None:
+    """Behind the failed statement the server ran others: it can't be said that they were skipped."""
+    reporter = connect("reporter")
+    with pytest.raises(psycopg.OperationalError), reporter.pipeline():
+        reporter.execute("SELECT email, name, born FROM people")
+        reporter.execute("UPDATE people SET id = id + 10")
+        reporter.execute("SELECT 1")
+    assert reporter.broken
 
 
 def test_write_false(connect: Connect) -> None:

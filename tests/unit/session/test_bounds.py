@@ -10,6 +10,7 @@ from tests.unit.session.driver import (
     Link,
     bind,
     columns,
+    done,
     error,
     kinds,
     parse,
@@ -25,9 +26,10 @@ def test_the_row_cap_counts_values_that_are_seen() -> None:
     token = link.vault.token("email", b"a@b.c")
     link.client(query("select email, ref from customers"))
     link.server(columns(EMAIL, REF), row(token, None), row(None, None), row(token, None), row(token, None))
-    assert not link.closed
-    link.server(row(token, None))
-    assert link.closed and link.errors()[-1][b"C"] == b"54000"
+    assert kinds(link.got()) == "TDDDD"
+    link.server(row(token, None), done("SELECT 5"), ready())
+    got = link.got()
+    assert kinds(got) == "EZ" and error(got[0])[b"C"] == b"54000"
 
 
 def test_a_wrong_number_of_parameters_may_be_the_largest() -> None:
