@@ -116,11 +116,16 @@ async def serve(settings: Settings, open_store: OpenStore, ready_line: Callable[
         server = Server(settings, vault, policy, target, ready_line)
         files = PolicyFiles(settings, sources, policy, server.policy_changed)
         _start_admin(settings, server, files, stack)
-        loop.add_signal_handler(signal.SIGHUP, files.look, True)
+        loop.add_signal_handler(signal.SIGHUP, _hangup, files, server)
         tasks.repeat(_looking(files), settings.policy_poll, "policy")
         for warning in settings.warnings:
             log("setting-warning", "warning", reason=warning[:200])
         await server.run()
+
+
+def _hangup(files: PolicyFiles, server: Server) -> None:
+    files.look(True)
+    server.worlds.look_again()
 
 
 def _nothing() -> None:

@@ -62,6 +62,7 @@ CODES: Final[dict[str, str]] = {
     "search-not-exact": "0A000",
     "class-mismatch": "0A000",
     "random-token-equality": "0A000",
+    "plaintext-rows": "0A000",
     "unprotected-target": "0A000",
     "depends-on-protected": "0A000",
     "ambiguous-relation": "0A000",

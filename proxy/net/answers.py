@@ -201,6 +201,8 @@ class Answers:
 
     def _revealed(self, request: Reveal, seen: Seen) -> Answer:
         """What may be seen, and the events that say so."""
+        if request.mixed:
+            self._worlds.mixed(request.context.principal.database, request.mixed)
         showing = _Showing(self._worlds.policy.classes, request.context, self._vault)
         tokens: dict[bytes, Shown] = {}
         plain: dict[tuple[str, bytes], Shown] = {}

@@ -7,13 +7,14 @@ transaction with open DDL can stop it; what would (pg_get_expr from 17 on, pg_ge
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final, final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
 from proxy.errors import Unavailable
-from proxy.sql.catalog import Catalog, Column, Function, Relation
+from proxy.sql.catalog import Catalog, Column, Function, ProtectedColumn, Relation
 
 RELATIONS: Final = """
 SELECT c.oid, n.nspname, c.relname, c.relkind::pg_catalog.text, c.relpersistence::pg_catalog.text
@@ -68,6 +69,14 @@ LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
 WHERE s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
 ORDER BY here
 """
+# As `tokens` has it. A few rows from the start: where values are older than pgveil, they are there.
+TOKEN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+LOOK_ROWS: Final = 1000
+LOOK_SECONDS: Final = 2
+PLAINTEXT: Final = f"""
+SELECT coalesce(pg_catalog.bool_or(s.t !~ $1), false)
+FROM (SELECT {{column}}::pg_catalog.text AS t FROM ONLY {{table}} WHERE {{column}} IS NOT NULL LIMIT {LOOK_ROWS}) s
+"""
 # Read before search_path is emptied: what our account starts with is the database's or server's default.
 DEFAULT_PATH: Final = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'"
 
@@ -106,6 +115,30 @@ class CatalogReader:
             raise Unavailable("the catalog", type(error).__name__) from None
         finally:
             connection.terminate()
+
+    async def plaintext(self, database: str | None, columns: Sequence[ProtectedColumn]) -> list[str]:
+        """Labels of the columns in which a look at some rows finds values that are no tokens; where the account may not
+        read, or not in time, none. Only truth values leave the server. Never raises: it is no more than a look."""
+        try:
+            connection = await self.connect(database)
+        except Unavailable:
+            return []
+        try:
+            await connection.execute(f"SET row_security = off; SET statement_timeout = '{LOOK_SECONDS}s'")
+            return [column.label for column in columns if await _holds_plaintext(connection, column)]
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return []
+        finally:
+            connection.terminate()
+
+
+async def _holds_plaintext(connection: "asyncpg.Connection[Any]", column: ProtectedColumn) -> bool:
+    table = f"{quoted(column.schema)}.{quoted(column.table)}"
+    try:
+        found: bool = await connection.fetchval(PLAINTEXT.format(column=quoted(column.name), table=table), TOKEN)
+    except (asyncpg.PostgresError, TimeoutError):
+        return False
+    return found
 
 
 async def _read(connection: "asyncpg.Connection[Any]", path: str, expressions: bool) -> Catalog:
@@ -164,6 +197,10 @@ async def _paths(connection: "asyncpg.Connection[Any]", default: str) -> dict[st
         if row["path"] is not None:
             paths[row["role"]] = row["path"]
     return paths
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def with_database(url: str, database: str) -> str:

@@ -13,15 +13,13 @@ from typing import Any, Final
 import asyncpg
 
 from proxy import tokens
+from proxy.net.catalog import LOOK_ROWS, TOKEN, quoted
 from proxy.net.check_expressions import is_safe, uses
 from proxy.net.check_facts import Constraint, Facts
 from proxy.net.check_findings import Finding
 from proxy.net.check_objects import Verdict
 from proxy.net.check_targets import Target, Targets
 
-# As `tokens` has it. A few rows from the start: where values are older than pgveil, they are there.
-TOKEN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
-ROWS: Final = 1000
 SAMPLE: Final = 20
 SECONDS: Final = 5
 FIRST_OWN_OID: Final = 16384  # FirstNormalObjectId (transam.h): types below are PostgreSQL's own
@@ -35,10 +33,6 @@ FROM (SELECT {column}::pg_catalog.text AS t FROM ONLY {table} WHERE {column} IS 
 CONTROLS: Final = ("", "x", "a@example.com", "2000-01-01", "+4930123456789", "A. Person, 12 Some Long Street", "x" * 36)
 
 IsOurs = Callable[[bytes], bool]
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 async def look_at_rows(
@@ -56,7 +50,7 @@ async def look_at_rows(
 
 async def _look(connection: "asyncpg.Connection[Any]", target: Target, is_ours: IsOurs | None) -> list[Finding]:
     table = f"{quoted(target.relation.schema)}.{quoted(target.relation.name)}"
-    query = LOOK.format(column=quoted(target.column.name), table=table, rows=ROWS, sample=SAMPLE)
+    query = LOOK.format(column=quoted(target.column.name), table=table, rows=LOOK_ROWS, sample=SAMPLE)
     try:
         row = await connection.fetchrow(query, TOKEN)
     except (asyncpg.PostgresError, TimeoutError):
@@ -64,7 +58,7 @@ async def _look(connection: "asyncpg.Connection[Any]", target: Target, is_ours: 
     found = [] if is_ours is None else [is_ours(text.encode()) for text in row["tokens"] or ()]
     if row["plain"] or (any(found) and not all(found)):
         message = f"{target.label} holds values that are no tokens, from before pgveil or written around it"
-        todo = "write these values again through pgveil, as literals or parameters; until then searches miss those rows"
+        todo = "write these values again through pgveil, as literals or parameters; until then comparisons are refused"
         return [target.finding("warning", "plaintext-rows", message, todo)]
     if found and not any(found):
         message = f"{target.label} holds tokens of another vault, which this one can't reveal"

@@ -5,7 +5,7 @@ policy changes. Who waits for the same reading shares it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol, final
 
 from proxy.errors import Unavailable
@@ -13,12 +13,15 @@ from proxy.net.tasks import Tasks
 from proxy.observe import count, log
 from proxy.policy.rules import Policy
 from proxy.session.world import World
-from proxy.sql.catalog import Catalog, snapshot
+from proxy.sql.catalog import Catalog, ProtectedColumn, snapshot
 
 
 class Reader(Protocol):
     async def read(self, database: str) -> Catalog:
         """All of one database, in one snapshot. Raises Unavailable."""
+
+    async def plaintext(self, database: str, columns: Sequence[ProtectedColumn]) -> Sequence[str]:
+        """Labels of those in which a bounded look finds values that are no tokens."""
 
 
 @final
@@ -36,6 +39,7 @@ class Worlds:
         self._worlds: dict[str, World] = {}
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._failed: set[str] = set()  # databases whose last reading failed
+        self._mixed: dict[str, frozenset[str]] = {}  # database -> columns that hold values that are no tokens
         self._version = 0
 
     @property
@@ -82,12 +86,15 @@ class Worlds:
             raise
         self._failed.discard(database)
         known = self._worlds.get(database)
+        if known is None:
+            self._mark(database, await self._plaintext(database, catalog))
         if known is None or known.snapshot.catalog != catalog or known.policy is not self.policy:
             self._replace(database, catalog)
 
     def _replace(self, database: str, catalog: Catalog) -> World:
         self._version += 1
-        world = World(self.policy, snapshot(catalog, self.policy, self._version), self._version, self._plans)
+        laid = snapshot(catalog, self.policy, self._version, self._mixed.get(database, frozenset()))
+        world = World(self.policy, laid, self._version, self._plans)
         self._worlds[database] = world
         count("catalog_refreshes", outcome="loaded")
         for drift in world.snapshot.drift:
@@ -108,6 +115,44 @@ class Worlds:
         self.policy = policy
         for database, world in list(self._worlds.items()):
             self._replace(database, world.snapshot.catalog)
+            self._tasks.spawn(self._look(database, False), f"rows {database}")
+
+    # ---- rows from before
+
+    def mixed(self, database: str, labels: Collection[str]) -> None:
+        """Values that are no tokens were seen in these columns: equality of their tokens would miss rows."""
+        world = self._worlds.get(database)
+        if self._mark(database, labels) and world is not None:
+            self._replace(database, world.snapshot.catalog)
+
+    def look_again(self) -> None:
+        """The operator says that such rows have been put right: what is known of them counts no more."""
+        for database in self._worlds:
+            self._tasks.spawn(self._look(database, True), f"rows {database}")
+
+    async def _look(self, database: str, anew: bool) -> None:
+        world = self._worlds[database]
+        found = await self._plaintext(database, world.snapshot.catalog)
+        known = self._mixed.get(database, frozenset())
+        if anew:
+            self._mixed[database] = known & frozenset(found)
+        if self._mark(database, found) or self._mixed[database] != known:
+            self._replace(database, self._worlds[database].snapshot.catalog)
+
+    async def _plaintext(self, database: str, catalog: Catalog) -> Sequence[str]:
+        """Columns in which a bounded look, where the account may, finds values that are no tokens."""
+        tables = snapshot(catalog, self.policy, 0).protected_tables.values()
+        columns = [held for table in tables for held in table.values() if held.deterministic]
+        return await self._reader.plaintext(database, columns) if columns else ()
+
+    def _mark(self, database: str, labels: Collection[str]) -> bool:
+        """True if that is news."""
+        known = self._mixed.get(database, frozenset())
+        advice = "write these rows anew through pgveil, then send it SIGHUP; until then comparisons are refused"
+        for label in sorted(set(labels) - known):
+            log("plaintext-rows", "warning", database=database, column=label, advice=advice)
+        self._mixed[database] = known | frozenset(labels)
+        return not known.issuperset(labels)
 
     async def refresh(self) -> None:
         """Read every known database's catalog anew. A failure leaves what is known: a table that has changed meanwhile

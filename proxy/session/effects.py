@@ -167,13 +167,15 @@ class Reveal:
     tokens: distinct (class of the column, 36-byte text that looks like a token); the class is '' for one out of an
     error text. One that is not ours is a plain value of the column's class, or left alone where there is none.
     plain: distinct values found in protected columns that don't look like tokens, as (class, UTF-8 value); they are
-    shown by the class's level (level token: as the token that the value has).
+    shown by the class's level (level token: as the token that the value has). mixed: the columns in which those were
+    found, if they were not known to hold any; from now on they may not be compared.
     Answer: Revealed | Failure.
     """
 
     tokens: tuple[tuple[str, bytes], ...]
     plain: tuple[tuple[str, bytes], ...]
     context: Context
+    mixed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Reveal({len(self.tokens)} tokens, {len(self.plain)} plain)"

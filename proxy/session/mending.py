@@ -18,7 +18,7 @@ from typing import Final, final
 from proxy.errors import Refusal
 from proxy.session import ledger
 from proxy.session.ledger import Owed
-from proxy.session.outgoing import failing_parse
+from proxy.session.outgoing import NOBODY, failing_parse
 from proxy.session.state import State, error_response
 from proxy.wire import messages
 
@@ -26,8 +26,6 @@ OFF: Final = 0
 DROPPING: Final = 1  # up to the ReadyForQuery of the failed reply's batch
 UNDOING: Final = 2  # up to the error of the Parse that was put into the open batch
 FAILING: Final = 3  # up to the ReadyForQuery of the batch that makes the transaction a failed one
-# A name, so that the client's unnamed statement stays; a statement of this name is never made.
-NAME: Final = b"refused by pgveil"
 
 
 @final
@@ -111,7 +109,8 @@ class Mending:
         self._stage = stage
         self._state.to_client.append(error_response("ERROR", self._refusal))
         self._state.ledger.push(Owed(ledger.PARSE, refusal=self._refusal))
-        self._state.to_server.append(failing_parse(NAME))
+        # with a name, so that the client's unnamed statement stays
+        self._state.to_server.append(failing_parse(NOBODY))
 
     def _end(self, last: bytes) -> None:
         """last: what the client still has to get."""

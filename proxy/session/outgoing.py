@@ -27,10 +27,9 @@ def failing_parse(name: bytes) -> bytes:
     return messages.build_parse(name, FAILING_SQL, ())
 
 
-def failing_bind(portal: bytes, statement: bytes, params: int) -> bytes:
-    """A Bind with one parameter more than `params`, all NULL: 08P01 (an ERROR, not a lost connection)."""
-    count = params + 1 if params < 65535 else params - 1
-    return messages.build_bind(portal, statement, (), [None] * count, ())
+# A statement of this name is never made: a Bind of it fails (26000) whatever the refused one's parameters are.
+NOBODY: Final = b"refused by pgveil"
+FAILING_BIND: Final = messages.build_bind(b"", NOBODY, (), (), ())
 
 
 class Outgoing(Protocol):
@@ -139,7 +138,7 @@ class BindMessage:
         return messages.build_bind(self._portal, self._statement.name, formats, params, self._results)
 
     def failing(self) -> bytes:
-        return failing_bind(self._portal, self._statement.name, len(server_params(self._statement.plan, 0)))
+        return FAILING_BIND
 
 
 def recode(text: bytes, codec: str) -> bytes:

@@ -66,6 +66,7 @@ def question(columns: Columns, fields: list[bytes | None], bound: Bound, reading
     width = len(columns.indexes)
     asked: dict[tuple[str, bytes], None] = {}
     plain: dict[tuple[str, bytes], None] = {}
+    mixed: dict[str, None] = {}
     for at in range(width):
         column, fmt = columns.columns[at], columns.formats[at]
         skip = columns.levels[at] == "token"
@@ -75,11 +76,13 @@ def question(columns: Columns, fields: list[bytes | None], bound: Bound, reading
             token = token_of(column, fmt, field)
             if token is None:
                 plain[(column.class_name, plain_value(column, fmt, field, reading))] = None
+                if column.deterministic and not column.mixed:
+                    mixed[column.label] = None
             elif not skip:
                 asked[(column.class_name, token)] = None
     if not asked and not plain:
         return None
-    return Reveal(tuple(asked), tuple(plain), bound.context)
+    return Reveal(tuple(asked), tuple(plain), bound.context, tuple(mixed))
 
 
 def plain_value(column: ProtectedColumn, fmt: int, field: bytes, reading: Reading) -> bytes:

@@ -114,9 +114,10 @@ class Snapshot:
         return replace(self, overlaid=overlaid, touches=self.touches.with_names((table,)))
 
 
-def snapshot(catalog: Catalog, policy: Policy, version: int) -> Snapshot:
-    """Lay `policy` over `catalog`. version: grows with each snapshot of a process."""
-    protection = lay(catalog, policy)
+def snapshot(catalog: Catalog, policy: Policy, version: int, mixed: frozenset[str] = frozenset()) -> Snapshot:
+    """Lay `policy` over `catalog`. version: grows with each snapshot of a process. mixed: labels of columns in which
+    values that are no tokens were seen."""
+    protection = lay(catalog, policy, mixed)
     by_name: dict[str, tuple[Relation, ...]] = {}
     for relation in catalog.relations:
         by_name[relation.name] = (*by_name.get(relation.name, ()), relation)

@@ -76,12 +76,19 @@ def _one(column: ProtectedColumn, other: Term, findings: Findings, construct: st
 
 
 def comparable(column: ProtectedColumn) -> None:
-    """Raises Refusal if tokens of the column's class are not equal where values are."""
+    """Raises Refusal if what lies in the column is not equal where its values are."""
     if not column.deterministic:
         raise Refusal(
             "random-token-equality",
             f"column {column.label} has random tokens (class {column.class_name}): equal values are not equal there",
             "Use `tokens: deterministic` for the class, or look for the row by another column.",
+            column=column.label,
+        )
+    if column.mixed:
+        raise Refusal(
+            "plaintext-rows",
+            f"column {column.label} holds values that are no tokens: a comparison would miss those rows",
+            "Write them anew through pgveil (UPDATE … SET column = 'value'), then restart it or send it SIGHUP.",
             column=column.label,
         )
 

@@ -48,8 +48,8 @@ class Protection:
         return frozenset([name for part in parts for _, name in part])
 
 
-def lay(catalog: Catalog, policy: Policy) -> Protection:
-    """Lay `policy` over `catalog`. Total: what doesn't fit is closed and in `drift`."""
+def lay(catalog: Catalog, policy: Policy, mixed: frozenset[str] = frozenset()) -> Protection:
+    """Lay `policy` over `catalog`. Total: what doesn't fit is closed and in `drift`. mixed: see `ProtectedColumn`."""
     relations = {(r.schema, r.name): r for r in catalog.relations if not r.temporary}
     rules: dict[Name, list[Rule]] = {}
     for rule in policy.rules_for(catalog.database):
@@ -62,6 +62,7 @@ def lay(catalog: Catalog, policy: Policy) -> Protection:
         else:
             work.protect(relation, of_table)
     work.inherit(catalog.relations)
+    work.mix(catalog.relations, mixed)
     dependents = _dependents(catalog.relations, work)
     names = {*work.named(), *[name for _, name in dependents]}
     functions = _functions(catalog.functions, names)
@@ -116,6 +117,19 @@ class _Work:
             for child in children.get(parent.oid, ()):
                 if self._give(parent, child):
                     ready.append(child)
+
+    def mix(self, relations: tuple[Relation, ...], labels: frozenset[str]) -> None:
+        """Rows of a child are its parent's, and a parent's may lie in any child: the family is mixed as one."""
+        names = {r.oid: (r.schema, r.name) for r in relations}
+        kin = [((r.schema, r.name), names[oid]) for r in relations for oid in r.parents if oid in names]
+        ready = [held for table in self.columns.values() for held in table.values() if held.label in labels]
+        while ready:
+            held = ready.pop()
+            name = (held.schema, held.table)
+            self.columns[name][held.name] = replace(held, mixed=True)
+            near = [b if a == name else a for a, b in kin if name in (a, b)]
+            found = [self.columns.get(each, {}).get(held.name) for each in near]
+            ready += [each for each in found if each is not None and not each.mixed]
 
     def _give(self, parent: Relation, child: Relation) -> bool:
         """True if the child got something that it did not have."""

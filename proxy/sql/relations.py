@@ -76,7 +76,8 @@ class ProtectedColumn:
 
     class_name: policy class. deterministic: token mode. stored: type in the database (text, varchar, bpchar, uuid).
     facade: the type that clients see and whose rules the value obeys (policy `type`, else `stored`).
-    relation_oid 0 and attnum 0: the table does not exist yet (declared by a CREATE TABLE of this link).
+    relation_oid 0 and attnum 0: the table does not exist yet (declared by a CREATE TABLE of this link). mixed: values
+    that are no tokens have been seen in it, so that equality of tokens would miss rows.
     """
 
     schema: str
@@ -89,6 +90,7 @@ class ProtectedColumn:
     relation_oid: int
     attnum: int
     write_tokens: bool = False
+    mixed: bool = False
 
     @property
     def label(self) -> str:

@@ -11,6 +11,7 @@ from proxy.net.tasks import Tasks
 from proxy.net.worlds import Worlds
 from proxy.observe import REGISTRY
 from proxy.session.world import World
+from proxy.sql.analyze import analyse
 from proxy.sql.catalog import Catalog
 from tests.unit.net.stage import Shelf, catalog, policy, turns, until
 from tests.unit.session import driver
@@ -197,3 +198,71 @@ async def test_rules_that_do_not_hold_are_told() -> None:
     it = Scene(DRIFTED)
     world = await it.worlds.load("shop", False)
     assert [drift.column for drift in world.snapshot.drift] == ["public.customers.nosuch"]
+
+
+# ---- rows from before ------------------------------------------------------------------------------------------------
+
+EMAIL, FULL_NAME = "public.customers.email", "public.customers.name"
+
+
+def compared(world: World | None) -> dict[str, str]:
+    """Column -> 'ok' or the code of the refusal of a comparison with it."""
+    assert world is not None
+    found = {}
+    for column in ("email", "name"):
+        plan = analyse(f"select id from customers where {column} = 'x'".encode(), True, ("public",), world.snapshot)
+        found[column] = plan.refusal.code if plan.refusal else "ok"
+    return found
+
+
+@scene
+async def test_values_from_before_are_looked_for_when_a_catalog_is_first_read(it: Scene) -> None:
+    it.shelf.plain = {EMAIL}
+    assert compared(await it.load()) == {"email": "plaintext-rows", "name": "ok"}
+    await it.load(fresh=True)
+    await it.load("other")
+    assert it.shelf.looked == ["shop", "other"], "not at every reading"
+
+
+@scene
+async def test_values_that_are_seen_close_the_column_for_comparisons(it: Scene) -> None:
+    first = await it.load()
+    it.worlds.mixed("shop", (EMAIL,))
+    assert compared(it.worlds.known("shop")) == {"email": "plaintext-rows", "name": "ok"}
+    assert it.changed == [first, it.worlds.known("shop")]
+    it.worlds.mixed("shop", (EMAIL,))
+    assert len(it.changed) == 2, "no news"
+    it.worlds.mixed("shop", (FULL_NAME,))
+    assert compared(it.worlds.known("shop")) == {"email": "plaintext-rows", "name": "plaintext-rows"}
+
+
+@scene
+async def test_a_new_policy_is_looked_at_as_well_and_forgets_nothing(it: Scene) -> None:
+    await it.load()
+    it.worlds.mixed("shop", (EMAIL,))
+    it.shelf.plain = {FULL_NAME}
+    it.worlds.renew(policy(MORE))
+    assert compared(it.worlds.known("shop"))["email"] == "plaintext-rows"
+    await until(lambda: compared(it.worlds.known("shop"))["name"] == "plaintext-rows")
+    assert compared(it.worlds.known("shop"))["email"] == "plaintext-rows"
+
+
+@scene
+async def test_who_has_put_the_rows_right_says_so(it: Scene) -> None:
+    await it.load()
+    it.worlds.mixed("shop", (EMAIL, FULL_NAME))
+    it.shelf.plain = {FULL_NAME}
+    it.worlds.look_again()
+    await until(lambda: compared(it.worlds.known("shop")) == {"email": "ok", "name": "plaintext-rows"})
+    changed = len(it.changed)
+    it.worlds.look_again()
+    await until(lambda: len(it.shelf.looked) == 3)
+    await turns()
+    assert len(it.changed) == changed, "no news"
+
+
+@scene
+async def test_no_deterministic_column_no_look(it: Scene) -> None:
+    it.worlds.renew(policy(driver.POLICY.replace("}\n", ", tokens: random}\n", 4)))
+    await it.load()
+    assert it.shelf.looked == []

@@ -7,7 +7,7 @@ import pytest
 from proxy.errors import Refusal
 from proxy.session.effects import Pause, Resume, Reveal, Tokenise
 from proxy.session.limits import Limits
-from proxy.session.mending import NAME
+from proxy.session.outgoing import NOBODY
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
     BOUND,
@@ -147,7 +147,7 @@ def test_the_transaction_is_a_failed_one(start: Callable[[Link, str], Link], tex
     link.server(rowed(link), done("X 1"), ready("T"))
     assert told(link) == ("E", ERROR)
     sent = link.sent()
-    assert kinds(sent) == "PS" and NAME in sent[0]
+    assert kinds(sent) == "PS" and NOBODY in sent[0]
     link.server(failed("22P02"), ready("E"))
     assert told(link) == ("Z", b"") and not link.closed
     link.client(query("rollback")).server(done("ROLLBACK"), ready())

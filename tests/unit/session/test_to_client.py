@@ -370,3 +370,12 @@ def test_the_client_goes_while_rows_wait() -> None:
 
 def test_frames_are_split_as_they_come() -> None:
     assert split(b"Z\0\0\0\5I" * 2) == [ready(), ready()]
+
+
+def test_a_value_that_is_no_token_is_reported_with_its_column() -> None:
+    """So that comparisons, which would miss its row, can be refused from then on."""
+    link = selecting(Link(), ID, EMAIL)
+    token = link.vault.token("email", VALUE)
+    link.server(row(b"1", token), row(b"1", None))
+    link.server(row(b"1", VALUE), row(b"2", b""), row(b"3", token))
+    assert [request.mixed for request in link.asked if isinstance(request, Reveal)] == [(), ("public.customers.email",)]

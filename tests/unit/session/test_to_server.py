@@ -5,6 +5,7 @@ import pytest
 from proxy.errors import Refusal
 from proxy.session.effects import Audit, Find, Tokenise
 from proxy.session.limits import Limits
+from proxy.session.outgoing import NOBODY
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
     BOUND,
@@ -12,6 +13,7 @@ from tests.unit.session.driver import (
     COPY_DONE,
     FLUSH,
     PARSED,
+    POLICY,
     REACHING,
     SYNC,
     Link,
@@ -25,6 +27,7 @@ from tests.unit.session.driver import (
     parse,
     query,
     ready,
+    world,
 )
 
 VALUE = b"s@cret.de"
@@ -315,3 +318,19 @@ def test_refusals_are_recorded() -> None:
     assert [(request.action, request.outcome) for request in link.asked if isinstance(request, Audit)] == [
         ("refuse", "order-by-protected")
     ]
+
+
+@pytest.mark.parametrize("parameters", [0, 1, 2])
+def test_a_statement_that_a_new_policy_refuses_fails_at_bind_whatever_its_parameters(parameters: int) -> None:
+    """The refusal has no plan that says how many there are, and a Bind with the right number would succeed."""
+    text = "select id from customers where email in (" + ", ".join(["'a'", "$1", "$2"][: parameters + 1]) + ")"
+    link = Link()
+    link.client(parse(text, b"s"), SYNC).server(PARSED, ready())
+    link.world = world(2, POLICY.replace("    email: email\n", "    nosuch: email\n    email: email\n"))
+    link.session.renew(link.world)
+    link.sent(), link.got()
+    link.client(bind([b"x"] * parameters, b"s"), execute(), SYNC)
+    sent = [frame for frame in link.sent() if frame[:1] == b"B"]
+    assert [m.parse_bind(frame, 5, len(frame)).statement for frame in sent] == [NOBODY]
+    link.server(failed("26000"), ready())
+    assert [told[b"C"] for told in link.errors()] == [b"0A000"]

@@ -1,0 +1,100 @@
+"""Columns that hold values that are no tokens: what reads them goes on, what compares them is refused."""
+
+import pytest
+
+from proxy.policy.load import load
+from proxy.sql.analyze import analyse
+from proxy.sql.catalog import Catalog, Column, Relation, Snapshot, snapshot
+
+POLICY = """
+version: 1
+classes: {email: {kind: email}, name: {kind: name}}
+protect:
+  public.customers: {email: email, name: name}
+  public.orders: {email: email}
+roles: [{name: all, match: {user: "*"}, access: {default: reveal}}]
+"""
+EMAIL = "public.customers.email"
+
+
+def table(oid: int, name: str, columns: str, *parents: int) -> Relation:
+    made = [Column(c, n, 25, "text", -1) for n, c in enumerate(columns.split(), 1)]
+    return Relation(oid, "public", name, "p" if name == "customers" else "r", tuple(made), parents=parents)
+
+
+TABLES = (
+    table(1, "customers", "id email name"),
+    table(2, "orders", "id email"),
+    table(3, "customers_old", "id email name", 1),
+    table(4, "customers_new", "id email name", 1),
+    table(5, "customers_older", "id email name", 3),
+)
+
+
+def mixed(*labels: str) -> Snapshot:
+    catalog = Catalog("shop", 180000, TABLES, (), {"": "public"})
+    return snapshot(catalog, load([("p.yaml", POLICY)]), 1, frozenset(labels))
+
+
+def code(text: str, *labels: str) -> str:
+    refusal = analyse(text.encode(), True, ("public",), mixed(*labels)).refusal
+    return "ok" if refusal is None else f"{refusal.code} {refusal.column}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select id from customers where email = 'a'",
+        "select id from customers where email <> $1",
+        "select id from customers where email in ('a', 'b')",
+        "select id from customers where email = any($1)",
+        "select id from customers where email is distinct from 'a'",
+        "select id from customers where email in (select email from orders)",
+        "select id from orders where email = any(select email from customers)",
+        "select o.id from orders o join customers c on o.email = c.email",
+        "select id from orders join customers using (email)",
+        "select * from orders natural join customers",
+        "select email from customers group by email",
+        "select distinct email from customers",
+        "select distinct on (email) id from customers",
+        "select count(distinct email) from customers",
+        "select rank() over (partition by email) from customers",
+        "select email from customers union select email from orders",
+        "select email from orders except select email from customers",
+        "insert into customers (email) values ('a') on conflict (email) do nothing",
+        "update orders set id = 1 from customers c where c.email = orders.email",
+        "delete from customers where email = 'a'",
+    ],
+)
+def test_comparisons_are_refused(text: str) -> None:
+    assert code(text) == "ok"
+    assert code(text, EMAIL) == f"plaintext-rows {EMAIL}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select * from customers",
+        "select email from customers where name = 'a' and email is not null",
+        "select email from customers union all select email from orders",
+        "insert into customers (email, name) values ('a', 'b') returning email",
+        "insert into orders (email) select email from customers",
+        "update customers set email = 'a' where id = 1",
+        "select id from orders where email = 'a'",
+    ],
+)
+def test_all_else_goes_on(text: str) -> None:
+    assert code(text, EMAIL) == "ok"
+
+
+@pytest.mark.parametrize("seen", ["customers", "customers_old", "customers_new", "customers_older"])
+@pytest.mark.parametrize("asked", ["customers", "customers_old", "customers_new", "customers_older"])
+def test_a_family_of_tables_is_one(seen: str, asked: str) -> None:
+    label = f"public.{seen}.email"
+    assert code(f"select id from {asked} where email = 'a'", label) == f"plaintext-rows public.{asked}.email"
+    assert code(f"select id from {asked} where name = 'a'", label) == "ok"
+    assert code("select id from orders where email = 'a'", label) == "ok"
+
+
+def test_a_column_that_is_protected_no_more_is_of_no_matter() -> None:
+    assert code("select id from customers where email = 'a'", "public.gone.email") == "ok"
