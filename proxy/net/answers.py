@@ -117,7 +117,7 @@ class Answers:
     async def _load(self, request: LoadCatalog) -> object:
         if not self._worlds.protects(request.database):
             return None
-        return await self._worlds.load(request.database, request.fresh)
+        return await self._worlds.load(request.database, request.fresh, request.doubted)
 
     async def _analyse(self, request: Analyse) -> Plan | Failure:
         began = perf_counter()

@@ -15,6 +15,9 @@ from proxy.policy.rules import Policy
 from proxy.session.world import World
 from proxy.sql.catalog import Catalog, ProtectedColumn, snapshot
 
+# Seconds between readings that a name which is not there gives rise to. One costs some tens of milliseconds.
+DOUBTS: Final = 0.2
+
 
 class Reader(Protocol):
     async def read(self, database: str) -> Catalog:
@@ -40,6 +43,7 @@ class Worlds:
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._failed: set[str] = set()  # databases whose last reading failed
         self._mixed: dict[str, frozenset[str]] = {}  # database -> columns that hold values that are no tokens
+        self._doubts: dict[str, float] = {}  # when the last reading for a doubt began
         self._version = 0
 
     @property
@@ -57,11 +61,14 @@ class Worlds:
     def known(self, database: str) -> World | None:
         return self._worlds.get(database)
 
-    async def load(self, database: str, fresh: bool) -> World:
-        """The database's world; `fresh`: with a catalog read from now on. Raises Unavailable."""
+    async def load(self, database: str, fresh: bool, doubted: bool = False) -> World:
+        """The database's world; `fresh`: with a catalog read from now on, or (doubted) from soon on. Raises
+        Unavailable."""
         world = self._worlds.get(database)
         if world is not None and not fresh:
             return world
+        if doubted and await self._pause(database):
+            return self._worlds[database]
         if fresh and database in self._reading:
             # That reading may have begun before the change that the caller knows of. Its failure is not ours.
             await asyncio.wait([self._reading[database]])
@@ -72,6 +79,19 @@ class Worlds:
             task.add_done_callback(lambda done: self._done(database, done))
         await asyncio.shield(task)
         return self._worlds[database]  # the policy may have been renewed since the reading ended
+
+    async def _pause(self, database: str) -> bool:
+        """A client that names what is not there in a loop must not have the catalog read without end. True: another
+        had it read meanwhile."""
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        wait = self._doubts.get(database, 0.0) + DOUBTS - asked
+        if wait > 0:
+            await asyncio.sleep(wait)
+            if self._doubts[database] >= asked and database not in self._reading:
+                return True
+        self._doubts[database] = loop.time()
+        return False
 
     def _done(self, database: str, task: "asyncio.Task[None]") -> None:
         del self._reading[database]

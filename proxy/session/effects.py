@@ -116,13 +116,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class LoadCatalog:
-    """Give the current `session.world.World` of `database`; `fresh` reads the catalog from the server anew.
+    """Give the current `session.world.World` of `database`; `fresh` reads the catalog from the server anew. doubted:
+    only because a statement names what is not there, so it need not be at once.
 
     Answer: World | Failure.
     """
 
     database: str
     fresh: bool
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from proxy.sql.plan import Input, Plan
 from proxy.sql.shape import NUMBERS, Shape, literal_value, shape
 from proxy.wire.types import TypeSpec
 
+UNDEFINED: Final = frozenset(("undefined-column", "undefined-table"))
 UNREPORTED: Final = Refusal(
     "changed-in-transaction",
     "a setting that decides how statements and values are read has changed since the server was last ready",
@@ -53,12 +54,13 @@ class Planned:
 class Planner:
     """See the module."""
 
-    __slots__ = ("_answer", "_cut", "_key", "_snapshot", "_state", "_ticket", "_world")
+    __slots__ = ("_answer", "_cut", "_doubt", "_key", "_snapshot", "_state", "_ticket", "_world")
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._ticket = 0
         self._answer: Plan | None = None
+        self._doubt = ""  # what the catalog is being read for
         # what the plan that is being made is for
         self._cut: tuple[bytes, Shape] | None = None
         self._key: Key | None = None
@@ -108,7 +110,7 @@ class Planner:
         if self._answer is not None and self._cut is not None:
             plan, (text, cut) = self._answer, self._cut
             self._answer = self._cut = None
-            return Planned(text, cut, plan)
+            return None if self._doubtful(plan) else Planned(text, cut, plan)
         self.be_certain()
         state = self._state
         text = raw if utf8 else self._utf8(raw)
@@ -124,11 +126,23 @@ class Planner:
         if state.overlay is None and state.world is not None and not cut.fault:
             known = state.world.plans.get(key, text, cut)
             if known is not None:
-                return Planned(text, cut, known)
+                return None if self._doubtful(known) else Planned(text, cut, known)
         self._cut, self._key = (text, cut), key
         self._world, self._snapshot = state.world, state.snapshot
         self._ticket = state.ask(Analyse(text, conforming, key[2], state.snapshot), self)
         return None
+
+    def _doubtful(self, plan: Plan) -> bool:
+        """Whether the plan says that something is not there, and the catalog was not read for that: it may have been
+        made by another way than this proxy. The message comes again when it has been read."""
+        state, refusal = self._state, plan.refusal
+        doubt = "" if refusal is None or refusal.code not in UNDEFINED else refusal.message
+        if not doubt or state.overlay is not None or doubt == self._doubt:
+            self._doubt = ""
+            return False
+        self._doubt = doubt
+        state.catalog_due = state.doubted = True
+        return True
 
     def be_certain(self) -> None:
         """Raises Refusal while a setting that text is read by has changed and was not reported yet."""
@@ -153,7 +167,8 @@ class Planner:
         assert isinstance(result, Plan)
         self._answer = result
         text, cut = self._cut
-        if self._world is not None and self._snapshot is self._world.snapshot and not cut.fault:
+        placed = result.refusal is not None and result.refusal.position  # holds for this text's literals only
+        if self._world is not None and self._snapshot is self._world.snapshot and not cut.fault and not placed:
             self._world.plans.put(self._key, text, cut, result)
 
     def _utf8(self, raw: bytes) -> bytes:

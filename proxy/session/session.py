@@ -243,10 +243,12 @@ class Session:
     def _ask_catalog(self, fresh: bool) -> None:
         self._clients.blocked = True
         state = self.state
+        doubted = state.doubted and state.world is not None and not state.world.moved
         state.catalog_due = False
+        state.doubted = doubted
         if fresh and state.world is not None:
             state.world.moved = False
-        self._catalog_ticket = state.ask(LoadCatalog(state.principal.database, fresh), CatalogJob(self))
+        self._catalog_ticket = state.ask(LoadCatalog(state.principal.database, fresh, doubted), CatalogJob(self))
 
     def catalog(self, ticket: int, result: object) -> None:
         """Answer to LoadCatalog: a World, None (nothing is protected in this database), or why there is none."""
@@ -255,13 +257,13 @@ class Session:
             return
         self._catalog_ticket = 0
         self._clients.blocked = False
-        if isinstance(result, Failure):
+        doubted, state.doubted = state.doubted, False
+        if isinstance(result, Failure) and not doubted:
             if state.world is not None:
                 state.world.moved = True
             state.fatal(result.refusal)
             return
-        if result is not None:
-            assert isinstance(result, World)
+        if isinstance(result, World):  # else nothing is protected, or what is known stands
             self._enter(result)
         self._after_replies()
         self._pump()

@@ -42,7 +42,8 @@ class State:
     """See the module. `client`, `tls_subject`: of the client's connection, '' if there is none."""
 
     __slots__ = (
-        "_next_ticket", "access", "barriers", "batch", "catalog_due", "client", "effects", "elsewhere", "epoch",
+        "_next_ticket", "access", "barriers", "batch", "catalog_due", "client", "doubted", "effects", "elsewhere",
+        "epoch",
         "executing", "jobs", "ledger", "limits", "mending", "overlay", "params", "phase", "plain_statements", "portals",
         "prepared", "principal", "serial", "settings", "statements", "statements_done", "tls_subject", "to_client",
         "to_server", "undone", "world",
@@ -74,6 +75,7 @@ class State:
         self.serial = 0  # statements and portals made so far
         self.epoch = 0  # worlds and overlays so far: a plan holds for one
         self.catalog_due = False  # a message waits for the catalog to be read anew
+        self.doubted = False  # only to be sure that what it names is not there
         self.elsewhere = False  # DDL in this transaction that is of no matter until something protected is named
         self.undone = False  # the transaction that ends next is rolled back, as far as is known
         self.plain_statements = 0  # forwarded without a plan, since they were last taken

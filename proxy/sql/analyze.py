@@ -21,7 +21,7 @@ from proxy.sql.queries import Queries
 from proxy.sql.reads import only_reads
 from proxy.sql.referee import Node, Statement, parse, walk
 from proxy.sql.scopes import Outputs, Scope
-from proxy.sql.shape import Shape, analysis_text, offset, shape
+from proxy.sql.shape import analysis_text, offset, shape
 from proxy.sql.spans import Unclear
 from proxy.sql.tables import Tables
 from proxy.sql.terms import Held, refuse
@@ -96,23 +96,26 @@ def _analyse(
     except Refusal as refusal:
         if refusal.code == "syntax" and not snapshot.touches.names_in(text) and not _RUNS.search(text):
             return _UNREAD
-        raise _moved(refusal, text, cut, findings) from None
-    return _Reading(findings, snapshot, path).plan(statements)
+        at = len(findings.analysis.text.decode("utf-8", "replace")[: refusal.position - 1].encode())
+        raise _moved(refusal, at, text, findings) from None
+    try:
+        return _Reading(findings, snapshot, path).plan(statements)
+    except Refusal as refusal:
+        raise _moved(refusal, refusal.position - 1, text, findings) from None
 
 
-def _moved(refusal: Refusal, text: bytes, cut: Shape, findings: Findings) -> Refusal:
-    """A position in the analysis text as one in the client's text."""
+def _moved(refusal: Refusal, at: int, text: bytes, findings: Findings) -> Refusal:
+    """With its position in the client's text. at: byte of the analysis text, if the refusal has a position."""
     if not refusal.position:
         return refusal
-    analysis = findings.analysis
-    at = len(analysis.text.decode("utf-8", "replace")[: refusal.position - 1].encode())
+    analysis, cut = findings.analysis, findings.cut
     index = next((i for i, end in enumerate(analysis.ends) if end > at), len(analysis.ends))
     if index < len(analysis.starts) and analysis.starts[index] <= at:
         there = cut.starts[index]
     else:
         there = offset(cut, (2 * index, at - (analysis.ends[index - 1] if index else 0)))
     position = len(text[:there].decode("utf-8", "replace")) + 1
-    return Refusal(refusal.code, refusal.message, refusal.hint, position=position)
+    return replace(refusal, position=position)
 
 
 class _Reading:

@@ -6,6 +6,7 @@ from proxy.errors import Refusal
 from proxy.sql import predicates
 from proxy.sql.expressions import Expressions
 from proxy.sql.findings import Findings
+from proxy.sql.names import undefined
 from proxy.sql.plan import Edit
 from proxy.sql.queries import Queries, alias_of
 from proxy.sql.referee import Node
@@ -169,11 +170,7 @@ class Writes:
         """A target column that the catalog has; no part of a protected one."""
         name = column.text("name")
         if table.protected and not table.has(name):
-            raise Refusal(
-                "unknown-relation",
-                f'column "{name}" is not in the catalog of {table.label} as last read',
-                "If it was just added by another way than pgveil, try again in a moment.",
-            )
+            raise undefined(f'column "{name}" of relation "{table.name}" does not exist', column)
         steps = column.nodes("indirection")
         if steps and name in table.protected:
             raise refuse(table.protected[name], "assignment to a part of it")
@@ -195,6 +192,9 @@ class Writes:
         inner = scope.inner((target,))
         if infer is not None:
             for element in infer.nodes("indexElems"):
+                name = element.text("name")
+                if name and table.protected and not table.has(name):
+                    raise undefined(f'column "{name}" does not exist', infer)
                 self._arbiter(element, table, inner)
             self._expressions.plain(infer.node("whereClause"), inner, "ON CONFLICT … WHERE")
         excluded = Range("excluded", target.columns, target.opaque, None, False, target.table)

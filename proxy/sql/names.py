@@ -17,8 +17,8 @@ def column(node: Node, scope: Scope) -> Term:
         found = _range(names, scope)
         return PLAIN if found is None else found.whole()
     if len(names) == 1:
-        return _bare(names[0], scope)
-    return _qualified(names, scope)
+        return _bare(node, names[0], scope)
+    return _qualified(node, names, scope)
 
 
 def _any_held(scope: Scope) -> ProtectedColumn | None:
@@ -29,7 +29,7 @@ def _any_held(scope: Scope) -> ProtectedColumn | None:
     return None
 
 
-def _bare(name: str, scope: Scope) -> Term:
+def _bare(node: Node, name: str, scope: Scope) -> Term:
     level: Scope | None = scope
     maybe = False
     while level is not None:
@@ -45,8 +45,8 @@ def _bare(name: str, scope: Scope) -> Term:
     found_range = _range([name], scope)
     if found_range is not None:
         return found_range.whole()
-    if not maybe and (table := _protected_table(scope)):
-        raise _no_column(name, table)
+    if not maybe and _protected_table(scope):
+        raise undefined(f'column "{name}" does not exist', node)
     return PLAIN
 
 
@@ -61,27 +61,20 @@ def _at_level(name: str, level: Scope) -> ColumnTerm | None:
     return best
 
 
-def _qualified(names: list[str], scope: Scope) -> Term:
+def _qualified(node: Node, names: list[str], scope: Scope) -> Term:
     found = _range(names[:-1], scope)
     name = names[-1]
     if found is None:
-        if table := _protected_table(scope):
-            raise Refusal(
-                "unknown-relation",
-                f'missing FROM-clause entry for table "{names[-2]}"',
-                f"The statement also names {table}, which is protected.",
-            )
+        if _protected_table(scope):
+            raise _no_range(names[-2], node, scope)
         return PLAIN
     term = found.find(name)
     if term is not None:
         return term
     if name in SYSTEM_COLUMNS or found.vague:
         return PLAIN
-    if found.table:
-        raise _no_column(name, found.table)
-    whole = found.whole()
-    if whole.column is not None:
-        raise _no_column(name, whole.column.label)
+    if found.table or found.whole().column is not None:
+        raise undefined(f"column {names[-2]}.{name} does not exist", node)
     return PLAIN
 
 
@@ -138,12 +131,22 @@ def _protected_table(scope: Scope) -> str:
     return ""
 
 
-def _no_column(name: str, table: str) -> Refusal:
-    return Refusal(
-        "unknown-relation",
-        f'column "{name}" is not in the catalog of {table} as last read',
-        "If it was just added by another way than pgveil, try again in a moment.",
-    )
+def undefined(message: str, node: Node, code: str = "undefined-column", hint: str = "") -> Refusal:
+    """What the server says of a name that is not there (parse_relation.c, parse_target.c), where it stands."""
+    return Refusal(code, message, hint, position=node.location + 1)
+
+
+def _no_range(name: str, node: Node, scope: Scope) -> Refusal:
+    """parse_relation.c errorMissingRTE()."""
+    level: Scope | None = scope
+    while level is not None:
+        for candidate in level.ranges:
+            if candidate.name is not None and candidate.table.endswith(f".{name}"):
+                message = f'invalid reference to FROM-clause entry for table "{name}"'
+                hint = f'Perhaps you meant to reference the table alias "{candidate.name}".'
+                return undefined(message, node, "undefined-table", hint)
+        level = level.parent
+    return undefined(f'missing FROM-clause entry for table "{name}"', node, "undefined-table")
 
 
 def _unsure(name: str) -> Refusal:

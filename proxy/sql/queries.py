@@ -446,12 +446,20 @@ class Queries:
         if a is None or b is None:
             for known in (a, b):
                 if isinstance(known, Held):
-                    raise refuse(known.column, "JOIN USING with a table whose columns are not known")
+                    raise _not_in_both(name, known, left if a is None else right, "left" if a is None else "right")
             return PLAIN
         predicates.equal(a, b, self._findings, "JOIN USING")
         if isinstance(a, Held) and isinstance(b, Held):
             return Held(predicates.merge(a.column, b.column, "JOIN USING"))
         return a if isinstance(a, Held) else b
+
+
+def _not_in_both(name: str, held: Held, side: tuple[Range, ...], which: str) -> Refusal:
+    """USING (name): held is its column in the other table."""
+    if any(found.vague for found in side if found.listed):
+        return refuse(held.column, "JOIN USING with a table whose columns are not known")
+    message = f'column "{name}" specified in USING clause does not exist in {which} table'
+    return Refusal("undefined-column", message)
 
 
 def _scalar_function(node: Node) -> str | None:

@@ -12,6 +12,7 @@ from typing import Final, final
 from proxy.errors import Refusal
 from proxy.policy.rules import Rule
 from proxy.sql.catalog import Snapshot
+from proxy.sql.names import undefined
 from proxy.sql.referee import Node, walk
 from proxy.sql.relations import Name, ProtectedColumn, Relation
 from proxy.sql.scopes import ColumnTerm, OutColumn, Range
@@ -115,9 +116,11 @@ class Tables:
     def find(self, node: Node) -> Table:
         """The relation that a RangeVar means, for reading. Raises Refusal."""
         schema, name = node.text("schemaname"), node.text("relname")
-        if not schema:
-            schema = self._schema(name)
-        return self._allowed(schema, name)
+        found = self._allowed(schema or self._schema(name), name)
+        if found is None:
+            shown = f"{schema}.{name}" if schema else name
+            raise undefined(f'relation "{shown}" does not exist', node, "undefined-table")
+        return found
 
     def target(self, node: Node) -> Table:
         """The same, for writing."""
@@ -178,7 +181,8 @@ class Tables:
     def term(held: ProtectedColumn | None) -> ColumnTerm:
         return PLAIN if held is None else Held(held)
 
-    def _allowed(self, schema: str, name: str) -> Table:
+    def _allowed(self, schema: str, name: str) -> Table | None:
+        """None: the policy has it, the catalog does not."""
         key = (schema, name)
         snapshot, protection = self.snapshot, self.snapshot.protection
         label = f"{schema}.{name}"
@@ -193,7 +197,7 @@ class Tables:
                 "Run `pgveil check`, then mend the policy or the table.",
             )
         if key in protection.awaited:
-            raise _unknown(label)
+            return None
         if key in protection.dependents:
             raise Refusal(
                 "depends-on-protected",
@@ -218,10 +222,9 @@ class Tables:
         if ("pg_catalog", name) in snapshot.relations:
             return "pg_catalog"
         for schema in self._path:
-            if (schema, name) in snapshot.relations or (schema, name) in snapshot.overlaid:
+            key = (schema, name)
+            if key in snapshot.relations or key in snapshot.overlaid or key in snapshot.protection.awaited:
                 return schema
-            if (schema, name) in snapshot.protection.awaited:
-                raise _unknown(f"{schema}.{name}")
         return ""
 
     def _visible(self, name: str, found: tuple[Relation, ...]) -> str:
@@ -244,12 +247,4 @@ def _ambiguous(name: str, why: str) -> Refusal:
         "ambiguous-relation",
         f'it is not certain which table "{name}" is: {why}',
         f"Write the schema: schema.{name}.",
-    )
-
-
-def _unknown(label: str) -> Refusal:
-    return Refusal(
-        "unknown-relation",
-        f"table {label} is protected by the policy but is not in the catalog as last read",
-        "If it was just created by another way than pgveil, try again in a moment.",
     )

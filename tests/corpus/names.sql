@@ -99,7 +99,7 @@ SELECT b FROM newsletter AS n (a, b) WHERE b = ‹email a@x›;
 
 -- case: a column that the catalog does not have
 SELECT mail FROM customers;
--- refused: unknown-relation
+-- refused: undefined-column
 
 -- case: a protected column from the query around
 SELECT id FROM orders o WHERE EXISTS (SELECT 1 FROM customers c WHERE c.id = o.customer AND email = 'a@x');

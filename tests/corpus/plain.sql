@@ -160,7 +160,7 @@ WITH x AS (SELECT id FROM orders) UPDATE customers AS c SET email = $1, (full_na
 
 -- case: UPDATE … RETURNING old and new
 UPDATE customers SET email = 'b@x' WHERE id = 1 RETURNING old.email, new.email, WITH_IT.note;
--- refused: unknown-relation
+-- refused: undefined-table
 
 -- case: RETURNING with names for old and new
 UPDATE customers SET email = 'b@x' WHERE id = 1 RETURNING WITH (OLD AS o, NEW AS n) o.email, n.full_name, note;
@@ -193,7 +193,7 @@ INSERT INTO mail (id, tags[1], sender) VALUES (1, 'x', ‹email a@x›);
 
 -- case: INSERT with a column that is not there
 INSERT INTO customers (mail) VALUES ('a@x');
--- refused: unknown-relation
+-- refused: undefined-column
 
 -- case: INSERT of more values than columns, no list
 INSERT INTO newsletter VALUES (1, 'a@x', NULL, 4);

@@ -266,3 +266,14 @@ async def test_no_deterministic_column_no_look(it: Scene) -> None:
     it.worlds.renew(policy(driver.POLICY.replace("}\n", ", tokens: random}\n", 4)))
     await it.load()
     assert it.shelf.looked == []
+
+
+@scene
+async def test_readings_for_a_doubt_wait_a_little_and_are_shared(it: Scene) -> None:
+    await it.load()
+    await it.worlds.load("shop", True, True)
+    many = [it.tasks.spawn(it.worlds.load("shop", True, True), "load") for _ in range(20)]
+    await turns()
+    assert it.shelf.began == 2, "not before its time"
+    await asyncio.gather(*many)
+    assert it.shelf.began <= 4, "one, and one for those who asked while it ran"

@@ -1,13 +1,18 @@
 """A link from its first byte to its last: start-up, catalog, end."""
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.errors import Bug, Refusal
 from proxy.session.effects import CancelUpstream, Close, Failure, LoadCatalog, StartTls, ToClient
 from proxy.session.session import Session
 from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY
+from proxy.session.world import World
+from proxy.sql.catalog import Column
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
+    RELATIONS,
     SYNC,
     Link,
     done,
@@ -487,3 +492,56 @@ def test_unknown_messages_close_the_link() -> None:
     link = Link()
     link.client(b"?\0\0\0\4")
     assert error(link.got()[0])[b"C"] == b"08P01" and link.closed
+
+
+# ---- names that are not there ---------------------------------------------------------------------------------------
+
+
+def wider() -> World:
+    """With a column that another made."""
+    columns = (*RELATIONS[0].columns, Column("nosuch", 7, 25, "text", -1))
+    return world(2, relations=(replace(RELATIONS[0], columns=columns), *RELATIONS[1:]))
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_the_catalog_is_read_anew_before_something_is_said_not_to_be_there(prepared: bool) -> None:
+    link = Link()
+    link.held = (LoadCatalog,)
+    text = "select nosuch from customers where email = 'a'"
+    for found in (False, True, True):
+        link.client(parse(text) + SYNC if prepared else query(text))
+        if found and not link.asks:
+            break  # known by now
+        assert [ask.request for ask in link.asks] == [LoadCatalog("shop", True, True)] and link.sent() == []
+        link.world = wider() if found else link.world
+        link.release()
+        sent = link.sent()
+        assert (b"nosuch" in sent[0]) is found
+        link.server(*([m.build_parse_complete(), ready()] if found else [failed("22P02"), ready()]))
+        assert [told[b"C"] for told in link.errors()] == ([] if found else [b"42703"])
+
+
+def test_a_catalog_that_cannot_be_read_for_a_doubt_leaves_what_is_known() -> None:
+    link = Link()
+    link.fail[LoadCatalog] = Refusal("vault-unavailable", "the catalog is not reachable")
+    link.client(query("select nosuch from customers")).server(failed("22P02"), ready())
+    assert [told[b"C"] for told in link.errors()] == [b"42703"] and not link.closed
+    link.client(query("select id from customers"))
+    assert kinds(link.sent())[-1] == "Q"
+
+
+def test_a_doubt_in_a_catalog_that_has_moved_is_no_mere_doubt() -> None:
+    link = elsewhere(Link())
+    link.fail[LoadCatalog] = Refusal("vault-unavailable", "the catalog is not reachable")
+    link.client(query("select nosuch from customers"))
+    assert [told[b"C"] for told in link.errors()] == [b"57P03"] and link.closed
+
+
+def test_what_a_position_points_at_moves_with_the_values_before_it() -> None:
+    """A refusal with a position is not kept for other texts of its shape."""
+    link = Link()
+    places = []
+    for value in ("a", "äöü", ""):
+        link.client(query(f"select '{value}', nosuch from customers")).server(failed("22P02"), ready())
+        places += [told[b"P"] for told in link.errors()]
+    assert places == [b"13", b"15", b"12"]

@@ -62,8 +62,8 @@ def test_a_closed_table() -> None:
 
 
 def test_an_awaited_table_that_is_not_there() -> None:
-    assert code("select * from later") == "unknown-relation"
-    assert code("select * from public.later", None) == "unknown-relation"
+    assert code("select * from later") == "undefined-table"
+    assert code("select * from public.later", None) == "undefined-table"
     assert code("drop table if exists later") == ""
 
 
