@@ -123,7 +123,7 @@ class Planner:
         conforming = state.settings.conforming
         cut = shape(text, conforming)
         key = (cut.key, conforming, state.settings.path())
-        if state.overlay is None and state.world is not None and not cut.fault:
+        if state.world is not None and state.snapshot is state.world.snapshot and not cut.fault:
             known = state.world.plans.get(key, text, cut)
             if known is not None:
                 return None if self._doubtful(known) else Planned(text, cut, known)

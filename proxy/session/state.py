@@ -42,11 +42,10 @@ class State:
     """See the module. `client`, `tls_subject`: of the client's connection, '' if there is none."""
 
     __slots__ = (
-        "_next_ticket", "access", "barriers", "batch", "catalog_due", "client", "doubted", "effects", "elsewhere",
-        "epoch",
-        "executing", "jobs", "ledger", "limits", "mending", "overlay", "params", "phase", "plain_statements", "portals",
-        "prepared", "principal", "serial", "settings", "statements", "statements_done", "tls_subject", "to_client",
-        "to_server", "undone", "world",
+        "_next_ticket", "access", "barriers", "base", "batch", "catalog_due", "client", "doubted", "effects",
+        "elsewhere", "epoch", "executing", "jobs", "ledger", "limits", "mending", "overlay", "params", "phase",
+        "plain_statements", "portals", "prepared", "principal", "serial", "settings", "statements", "statements_done",
+        "tls_subject", "to_client", "to_server", "undone", "world",
     )  # fmt: skip
 
     def __init__(self, client: str, tls_subject: str, limits: Limits) -> None:
@@ -61,7 +60,8 @@ class State:
         self.portals: Names[Bound] = Names()
         self.prepared: set[bytes] = set()  # by SQL PREPARE; they outlive a rollback
         self.world: World | None = None
-        self.overlay: Snapshot | None = None  # the world's snapshot with this transaction's own DDL
+        self.overlay: Snapshot | None = None  # the snapshot with this transaction's own DDL
+        self.base: Snapshot | None = None  # the world's snapshot with this link's temporary relations
         self.access: Access | None = None
         self.principal = Principal("", "", "", client, tls_subject, "")
         self.effects: list[Effect] = []
@@ -194,10 +194,20 @@ class State:
                 self._overlay(done)
             elif effect.kind == "ddl-elsewhere":
                 self.elsewhere = True
+            elif effect.kind == "shadow" and effect.name is not None:
+                self._shadow(effect.name)
             else:
                 self._follow_setting(effect)
                 self._follow_names(effect, serial)
         return ddl
+
+    def _shadow(self, name: str) -> None:
+        """Whatever becomes of the transaction: from now on the name may be a temporary relation's."""
+        if self.base is not None:
+            self.base = self.base.shadowed_by((name,))
+        if self.overlay is not None:
+            self.overlay = self.overlay.shadowed_by((name,))
+        self.epoch += 1
 
     def _overlay(self, done: StatementPlan) -> None:
         """DDL of a transaction that others don't see yet."""
@@ -232,9 +242,9 @@ class State:
 
     def _back_to_savepoint(self) -> None:
         """Which of the transaction's tables are left is not known: none shadows another; what was closed stays so."""
-        if self.overlay is None or self.world is None:
+        if self.overlay is None or self.base is None:
             return
-        snapshot = self.world.snapshot
+        snapshot = self.base
         for (schema, table), reason in self.overlay.overlaid.items():
             snapshot = snapshot.closed_by(schema, table, reason)
         self.overlay = snapshot
@@ -255,6 +265,9 @@ class State:
             settings.move_path(None, False)
             settings.purpose.set(None, False)
             settings.move_reading()
+            if kind == "discard-all" and self.world is not None:
+                self.base = self.world.snapshot  # no temporary relation is left
+                self.epoch += 1
         elif kind == "unknown-setting" or (kind == "rollback-to" and settings.moving):
             settings.lose()
         if kind == "rollback-to":
@@ -281,9 +294,7 @@ class State:
 
     @property
     def snapshot(self) -> Snapshot | None:
-        if self.overlay is not None:
-            return self.overlay
-        return None if self.world is None else self.world.snapshot
+        return self.base if self.overlay is None else self.overlay
 
     def authenticate(self) -> None:
         """AuthenticationOk came: the start-up parameters are now the principal; a ReadyForQuery will follow."""
@@ -299,8 +310,10 @@ class State:
         if self.world is not None and self.world is not world and self.world.moved:
             world.moved = True  # seen while this one was being read
         self.world = world
+        shadowed = frozenset() if self.base is None else self.base.shadowed
+        self.base = world.snapshot.shadowed_by(shadowed) if shadowed else world.snapshot
         if self.overlay is not None:
-            self.overlay = world.snapshot.relaid(self.overlay)
+            self.overlay = self.base.relaid(self.overlay)
         self.epoch += 1
         self.access = resolve(
             world.policy,

@@ -21,6 +21,7 @@ from proxy.sql.queries import Queries
 from proxy.sql.reads import only_reads
 from proxy.sql.referee import Node, Statement, parse, walk
 from proxy.sql.scopes import Outputs, Scope
+from proxy.sql.shadows import shadows
 from proxy.sql.shape import analysis_text, offset, shape
 from proxy.sql.spans import Unclear
 from proxy.sql.tables import Tables
@@ -165,6 +166,7 @@ class _Reading:
         else:
             plan = Definitions(expressions, queries, tables, self.findings).plan(statement)
             self.findings.within(statement.start, statement.end, True)
+        plan = replace(plan, effects=plan.effects + shadows(node, tables))
         for relation in plan.created:
             self.snapshot = self.snapshot.with_relation(relation)
         for schema, name in plan.altered:
@@ -220,6 +222,8 @@ class _Reading:
         for effect in effects:
             if effect.kind in _ENDS:
                 self._ended()
+            if effect.kind == "shadow" and effect.name is not None:
+                self.snapshot = self.snapshot.shadowed_by((effect.name,))
             if effect.kind == "set" and effect.name == "search_path" and effect.value is not None:
                 path = split_path(effect.value, "$user")
                 self.path = None if "$user" in path else path
@@ -233,7 +237,7 @@ class _Reading:
             self.path = None
         for (schema, name), reason in self.snapshot.overlaid.items():
             snapshot = snapshot.closed_by(schema, name, reason)
-        self.snapshot = snapshot
+        self.snapshot = snapshot.shadowed_by(self.snapshot.shadowed)
 
 
 def _settings(node: Node, calls: list[tuple[str | None, str | None, bool]], utility: Utility) -> Effects:

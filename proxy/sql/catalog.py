@@ -7,7 +7,7 @@ Invariants: a snapshot never changes; the names of all that is protected, closed
 are in the touch test, so that a text that doesn't match can't reach any of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
@@ -29,7 +29,7 @@ _EMPTY: Final[Mapping[Name, str]] = MappingProxyType({})
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Catalog and policy of one database at one moment, or with a transaction's own DDL laid over it (`with_relation`,
-    `closed_by`). Made by `snapshot`."""
+    `closed_by`), or a link's temporary relations (`shadowed_by`). Made by `snapshot`."""
 
     version: int
     catalog: Catalog
@@ -40,6 +40,7 @@ class Snapshot:
     by_name: Mapping[str, tuple[Relation, ...]]
     by_place: Mapping[tuple[int, int], ProtectedColumn]
     overlaid: Mapping[Name, str] = field(default_factory=lambda: _EMPTY)
+    shadowed: frozenset[str] = frozenset()  # guarded names that may be the connection's own temporary relations
 
     @property
     def database(self) -> str:
@@ -90,12 +91,18 @@ class Snapshot:
         protection = self.protection
         if not relation.temporary:
             protection = new_table(protection, relation, self.policy, self.catalog.database)
+        shadowed = self.shadowed | {relation.name} if relation.temporary else self.shadowed
         return replace(
             self,
+            shadowed=shadowed,
             protection=protection,
             relations=MappingProxyType({**self.relations, name: relation}),
             by_name=MappingProxyType({**self.by_name, relation.name: (*others, relation)}),
         )
+
+    def shadowed_by(self, names: Iterable[str]) -> "Snapshot":
+        """With names that may stand for temporary relations of this link."""
+        return replace(self, shadowed=self.shadowed.union(names))
 
     def relaid(self, other: "Snapshot") -> "Snapshot":
         """With the DDL of a transaction that was laid over another snapshot: the catalog shows none of it before its

@@ -81,7 +81,8 @@ class SessionEffect:
 
     kind: 'set' (name, value; value None = DEFAULT), 'reset-all', 'discard-all', 'deallocate' (name; None = ALL),
     'prepare', 'execute', 'fetch' (name), 'unknown-setting' (any setting may have changed), 'begin', 'commit',
-    'rollback', 'rollback-to', 'savepoint', 'ddl', 'ddl-elsewhere' (DDL that makes no new way to anything protected).
+    'rollback', 'rollback-to', 'savepoint', 'ddl', 'ddl-elsewhere' (DDL that makes no new way to anything protected),
+    'shadow' (a guarded name may be a temporary relation of this connection).
     local: SET LOCAL.
     `value` is only filled for settings that pgveil follows (search_path, pgveil.*).
     """

@@ -143,6 +143,8 @@ class Tables:
     def named(self, node: Node) -> Name:
         """Which table a definition names; closed and awaited ones too. Raises Refusal if that is not certain."""
         schema, name = node.text("schemaname"), node.text("relname")
+        if not schema and name in self.snapshot.shadowed:
+            raise _shadowed(name)
         if schema or self._path is None or name not in self._names:
             return (schema or self._schema(name), name)
         guarded = {schema for schema, known in self._guarded if known == name}
@@ -162,6 +164,18 @@ class Tables:
             return "pg_temp"
         known = {schema for schema, _ in self.snapshot.relations} | {s for s, _ in self._guarded} | {"public"}
         return next((schema for schema in self._path if schema in known), self._path[-1] if self._path else "")
+
+    def creates_temporary(self) -> bool:
+        """Whether CREATE without a schema may make a temporary relation."""
+        return self._path is None or self._path[:1] == ("pg_temp",)
+
+    def is_permanent(self, node: Node) -> bool:
+        """Whether a RangeVar is certain to mean no temporary relation."""
+        schema, name = node.text("schemaname"), node.text("relname")
+        if schema:
+            return not schema.startswith("pg_temp")
+        found = self.snapshot.by_name.get(name, ())
+        return bool(found) and not any(relation.temporary for relation in found)
 
     def rules(self, name: Name) -> tuple[Rule, ...]:
         """The policy's rules for a table, be it there or not."""
@@ -215,8 +229,9 @@ class Tables:
         found = snapshot.by_name.get(name, ())
         if name not in self._names:
             return self._visible(name, found)
-        if any(relation.temporary for relation in found):
-            raise _ambiguous(name, "a temporary table of that name exists")
+        if name in snapshot.shadowed:
+            raise _shadowed(name)
+        found = tuple([relation for relation in found if not relation.temporary])  # of other sessions
         if self._path is None:
             return self._only(name, found)
         if ("pg_catalog", name) in snapshot.relations:
@@ -240,6 +255,14 @@ class Tables:
         if len(places) != 1:
             raise _ambiguous(name, "search_path is not known and several schemas have such a table")
         return next(iter(places))[0]
+
+
+def _shadowed(name: str) -> Refusal:
+    return Refusal(
+        "ambiguous-relation",
+        f'it is not certain which table "{name}" is: this connection may have a temporary one of that name',
+        f"Write the schema: pg_temp.{name} or schema.{name}.",
+    )
 
 
 def _ambiguous(name: str, why: str) -> Refusal:

@@ -12,6 +12,7 @@ from tests.unit.session.driver import (
     CLOSED,
     FLUSH,
     PARSED,
+    RELATIONS,
     SYNC,
     Link,
     bind,
@@ -340,16 +341,40 @@ def test_a_commit_in_front_of_a_statement_on_a_table_of_the_transaction() -> Non
     assert_safe(other)
 
 
-def test_a_statement_on_a_shadowed_table_is_planned_anew_when_the_shadow_is_gone() -> None:
+def test_a_shadowed_table_is_refused_until_the_shadow_is_certain_to_be_gone() -> None:
     link = Link()
     link.client(query("begin; create temp table customers(email text) on commit drop"))
     link.server(done("BEGIN"), done("CREATE TABLE"), ready("T"))
     link.client(parse(INSERT, b"s"), SYNC).server(failed("22P02"), ready("E"))
     assert link.errors()[0][b"C"] == b"0A000"
     link.client(query("rollback")).server(done("ROLLBACK"), ready())
+    link.client(parse(INSERT, b"s"), SYNC).server(failed("22P02"), ready())
+    assert link.errors()[0][b"C"] == b"0A000"
+    link.client(query("discard all")).server(done("DISCARD ALL"), ready())
     link.client(parse(INSERT, b"s"), bind([SECRET], b"s"), execute(), SYNC)
     assert_safe(link)
-    assert kinds(link.sent())[-4:] == "PBES"
+    assert kinds(link.sent())[-4:] == "PBES" and not link.errors()
+
+
+def test_a_table_of_another_session_shadows_nothing() -> None:
+    """PEER-FAILURES 78: the catalog has the temporary tables of all sessions."""
+    theirs = relation(16440, "pg_temp_7", "customers", "id int, email text", temporary=True)
+    link = Link(world_=world(relations=(*RELATIONS, theirs)))
+    link.client(query(INSERT_NOW))
+    assert_safe(link)
+    assert kinds(link.sent()) == "Q" and link.vault.stored
+
+
+def test_a_table_shadows_on_through_another_catalog() -> None:
+    link = Link()
+    link.client(query("create temp table customers(email text)")).server(done("CREATE TABLE"), ready())
+    for number in (2, 3):
+        link.world = world(number)
+        link.session.renew(link.world)
+        link.client(query("select email from customers")).server(failed("22P02"), ready())
+        assert link.errors()[0][b"C"] == b"0A000"
+    link.client(query("select email from public.customers"))
+    assert link.sent()[-1] == query("select email from public.customers")
 
 
 def test_a_latin1_statement_planned_anew_is_read_once() -> None:
