@@ -69,14 +69,10 @@ LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
 WHERE s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
 ORDER BY here
 """
-# As `tokens` has it. A few rows from the start: where values are older than pgveil, they are there.
-TOKEN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
-LOOK_ROWS: Final = 1000
+TOKEN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"  # as `tokens` has it
+# A scan in physical order: where values are older than pgveil, they are at the start. Some million rows a second.
 LOOK_SECONDS: Final = 2
-PLAINTEXT: Final = f"""
-SELECT coalesce(pg_catalog.bool_or(s.t !~ $1), false)
-FROM (SELECT {{column}}::pg_catalog.text AS t FROM ONLY {{table}} WHERE {{column}} IS NOT NULL LIMIT {LOOK_ROWS}) s
-"""
+PLAINTEXT: Final = "SELECT EXISTS (SELECT FROM {table} WHERE {column}::pg_catalog.text !~ $1)"
 # Read before search_path is emptied: what our account starts with is the database's or server's default.
 DEFAULT_PATH: Final = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'"
 
@@ -116,28 +112,33 @@ class CatalogReader:
         finally:
             connection.terminate()
 
-    async def plaintext(self, database: str | None, columns: Sequence[ProtectedColumn]) -> list[str]:
-        """Labels of the columns in which a look at some rows finds values that are no tokens; where the account may not
-        read, or not in time, none. Only truth values leave the server. Never raises: it is no more than a look."""
+    async def plaintext(self, database: str | None, columns: Sequence[ProtectedColumn]) -> dict[str, bool]:
+        """Label -> whether the column holds values that are no tokens, of those that the account may read, to the end
+        and in time. Only truth values leave the server. Never raises: it is no more than a look."""
+        found: dict[str, bool] = {}
         try:
             connection = await self.connect(database)
         except Unavailable:
-            return []
+            return found
         try:
             await connection.execute(f"SET row_security = off; SET statement_timeout = '{LOOK_SECONDS}s'")
-            return [column.label for column in columns if await _holds_plaintext(connection, column)]
+            for column in columns:
+                plain = await _holds_plaintext(connection, column)
+                if plain is not None:
+                    found[column.label] = plain
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            return []
+            pass  # the rest stays unknown
         finally:
             connection.terminate()
+        return found
 
 
-async def _holds_plaintext(connection: "asyncpg.Connection[Any]", column: ProtectedColumn) -> bool:
+async def _holds_plaintext(connection: "asyncpg.Connection[Any]", column: ProtectedColumn) -> bool | None:
     table = f"{quoted(column.schema)}.{quoted(column.table)}"
     try:
         found: bool = await connection.fetchval(PLAINTEXT.format(column=quoted(column.name), table=table), TOKEN)
     except (asyncpg.PostgresError, TimeoutError):
-        return False
+        return None
     return found
 
 

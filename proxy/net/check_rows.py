@@ -13,13 +13,15 @@ from typing import Any, Final
 import asyncpg
 
 from proxy import tokens
-from proxy.net.catalog import LOOK_ROWS, TOKEN, quoted
+from proxy.net.catalog import TOKEN, quoted
 from proxy.net.check_expressions import is_safe, uses
 from proxy.net.check_facts import Constraint, Facts
 from proxy.net.check_findings import Finding
 from proxy.net.check_objects import Verdict
 from proxy.net.check_targets import Target, Targets
 
+# A few rows from the start: where values are older than pgveil, they are there.
+ROWS: Final = 1000
 SAMPLE: Final = 20
 SECONDS: Final = 5
 FIRST_OWN_OID: Final = 16384  # FirstNormalObjectId (transam.h): types below are PostgreSQL's own
@@ -50,7 +52,7 @@ async def look_at_rows(
 
 async def _look(connection: "asyncpg.Connection[Any]", target: Target, is_ours: IsOurs | None) -> list[Finding]:
     table = f"{quoted(target.relation.schema)}.{quoted(target.relation.name)}"
-    query = LOOK.format(column=quoted(target.column.name), table=table, rows=LOOK_ROWS, sample=SAMPLE)
+    query = LOOK.format(column=quoted(target.column.name), table=table, rows=ROWS, sample=SAMPLE)
     try:
         row = await connection.fetchrow(query, TOKEN)
     except (asyncpg.PostgresError, TimeoutError):

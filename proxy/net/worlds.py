@@ -5,26 +5,24 @@ policy changes. Who waits for the same reading shares it.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Final, Protocol, final
 
 from proxy.errors import Unavailable
+from proxy.net.leftovers import Leftovers, Looks
 from proxy.net.tasks import Tasks
 from proxy.observe import count, log
 from proxy.policy.rules import Policy
 from proxy.session.world import World
-from proxy.sql.catalog import Catalog, ProtectedColumn, snapshot
+from proxy.sql.catalog import Catalog, ProtectedColumn, Snapshot, snapshot
 
 # Seconds between readings that a name which is not there gives rise to. One costs some tens of milliseconds.
 DOUBTS: Final = 0.2
 
 
-class Reader(Protocol):
+class Reader(Looks, Protocol):
     async def read(self, database: str) -> Catalog:
         """All of one database, in one snapshot. Raises Unavailable."""
-
-    async def plaintext(self, database: str, columns: Sequence[ProtectedColumn]) -> Sequence[str]:
-        """Labels of those in which a bounded look finds values that are no tokens."""
 
 
 @final
@@ -42,7 +40,7 @@ class Worlds:
         self._worlds: dict[str, World] = {}
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._failed: set[str] = set()  # databases whose last reading failed
-        self._mixed: dict[str, frozenset[str]] = {}  # database -> columns that hold values that are no tokens
+        self._leftovers: Final = Leftovers(reader)
         self._doubts: dict[str, float] = {}  # when the last reading for a doubt began
         self._version = 0
 
@@ -78,7 +76,10 @@ class Worlds:
             self._reading[database] = task
             task.add_done_callback(lambda done: self._done(database, done))
         await asyncio.shield(task)
-        return self._worlds[database]  # the policy may have been renewed since the reading ended
+        world = self._worlds[database]  # the policy may have been renewed since the reading ended
+        if doubted and await self._leftovers.look_again(database, self._comparable(world.snapshot)):
+            self._lay_again(database)
+        return self._worlds[database]
 
     async def _pause(self, database: str) -> bool:
         """A client that names what is not there in a loop must not have the catalog read without end. True: another
@@ -107,13 +108,13 @@ class Worlds:
         self._failed.discard(database)
         known = self._worlds.get(database)
         if known is None:
-            self._mark(database, await self._plaintext(database, catalog))
+            await self._leftovers.look(database, self._comparable(snapshot(catalog, self.policy, 0)))
         if known is None or known.snapshot.catalog != catalog or known.policy is not self.policy:
             self._replace(database, catalog)
 
     def _replace(self, database: str, catalog: Catalog) -> World:
         self._version += 1
-        laid = snapshot(catalog, self.policy, self._version, self._mixed.get(database, frozenset()))
+        laid = snapshot(catalog, self.policy, self._version, self._leftovers.of(database))
         world = World(self.policy, laid, self._version, self._plans)
         self._worlds[database] = world
         count("catalog_refreshes", outcome="loaded")
@@ -140,39 +141,29 @@ class Worlds:
     # ---- rows from before
 
     def mixed(self, database: str, labels: Collection[str]) -> None:
-        """Values that are no tokens were seen in these columns: equality of their tokens would miss rows."""
-        world = self._worlds.get(database)
-        if self._mark(database, labels) and world is not None:
-            self._replace(database, world.snapshot.catalog)
+        """Values that are no tokens were seen in these columns."""
+        if self._leftovers.seen(database, labels):
+            self._lay_again(database)
 
     def look_again(self) -> None:
-        """The operator says that such rows have been put right: what is known of them counts no more."""
+        """The operator says that such rows have been put right."""
         for database in self._worlds:
             self._tasks.spawn(self._look(database, True), f"rows {database}")
 
-    async def _look(self, database: str, anew: bool) -> None:
-        world = self._worlds[database]
-        found = await self._plaintext(database, world.snapshot.catalog)
-        known = self._mixed.get(database, frozenset())
-        if anew:
-            self._mixed[database] = known & frozenset(found)
-        if self._mark(database, found) or self._mixed[database] != known:
-            self._replace(database, self._worlds[database].snapshot.catalog)
+    async def _look(self, database: str, trusted: bool) -> None:
+        if await self._leftovers.look(database, self._comparable(self._worlds[database].snapshot), trusted):
+            self._lay_again(database)
 
-    async def _plaintext(self, database: str, catalog: Catalog) -> Sequence[str]:
-        """Columns in which a bounded look, where the account may, finds values that are no tokens."""
-        tables = snapshot(catalog, self.policy, 0).protected_tables.values()
-        columns = [held for table in tables for held in table.values() if held.deterministic]
-        return await self._reader.plaintext(database, columns) if columns else ()
+    def _lay_again(self, database: str) -> None:
+        world = self._worlds.get(database)
+        if world is not None:
+            self._replace(database, world.snapshot.catalog)
 
-    def _mark(self, database: str, labels: Collection[str]) -> bool:
-        """True if that is news."""
-        known = self._mixed.get(database, frozenset())
-        advice = "write these rows anew through pgveil, then send it SIGHUP; until then comparisons are refused"
-        for label in sorted(set(labels) - known):
-            log("plaintext-rows", "warning", database=database, column=label, advice=advice)
-        self._mixed[database] = known | frozenset(labels)
-        return not known.issuperset(labels)
+    @staticmethod
+    def _comparable(laid: Snapshot) -> list[ProtectedColumn]:
+        """Columns whose tokens are compared."""
+        tables = laid.protected_tables.values()
+        return [column for table in tables for column in table.values() if column.deterministic]
 
     async def refresh(self) -> None:
         """Read every known database's catalog anew. A failure leaves what is known: a table that has changed meanwhile

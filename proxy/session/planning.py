@@ -19,7 +19,8 @@ from proxy.sql.plan import Input, Plan
 from proxy.sql.shape import NUMBERS, Shape, literal_value, shape
 from proxy.wire.types import TypeSpec
 
-UNDEFINED: Final = frozenset(("undefined-column", "undefined-table"))
+# What may have been put right by another way than this proxy.
+DOUBTED: Final = frozenset(("undefined-column", "undefined-table", "plaintext-rows"))
 UNREPORTED: Final = Refusal(
     "changed-in-transaction",
     "a setting that decides how statements and values are read has changed since the server was last ready",
@@ -133,10 +134,10 @@ class Planner:
         return None
 
     def _doubtful(self, plan: Plan) -> bool:
-        """Whether the plan says that something is not there, and the catalog was not read for that: it may have been
-        made by another way than this proxy. The message comes again when it has been read."""
+        """Whether the plan says that something is not there, or is there that should not be, and nobody has looked for
+        that: it may have been changed by another way than this proxy. The message comes again when one has."""
         state, refusal = self._state, plan.refusal
-        doubt = "" if refusal is None or refusal.code not in UNDEFINED else refusal.message
+        doubt = "" if refusal is None or refusal.code not in DOUBTED else refusal.message
         if not doubt or state.overlay is not None or doubt == self._doubt:
             self._doubt = ""
             return False

@@ -88,7 +88,7 @@ def comparable(column: ProtectedColumn) -> None:
         raise Refusal(
             "plaintext-rows",
             f"column {column.label} holds values that are no tokens: a comparison would miss those rows",
-            "Write them anew through pgveil (UPDATE … SET column = 'value'), then restart it or send it SIGHUP.",
+            "Write them anew through pgveil: UPDATE … SET column = 'value'.",
             column=column.label,
         )
 

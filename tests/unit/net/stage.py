@@ -152,6 +152,7 @@ class Shelf:
         self.slow = False
         self.began = 0
         self.plain: set[str] = set()  # columns in which a look finds values
+        self.hidden: set[str] = set()  # columns that it may not read
         self.looked: list[str] = []
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -166,9 +167,9 @@ class Shelf:
             raise Unavailable("the catalog", "no")
         return catalog
 
-    async def plaintext(self, database: str, columns: Sequence[ProtectedColumn]) -> list[str]:
+    async def plaintext(self, database: str, columns: Sequence[ProtectedColumn]) -> dict[str, bool]:
         self.looked.append(database)
-        return [column.label for column in columns if column.label in self.plain]
+        return {c.label: c.label in self.plain for c in columns if c.label not in self.hidden}
 
     def go(self) -> None:
         """The oldest reading ends."""

@@ -48,6 +48,7 @@ class Scene:
         self.shelf = Shelf(catalog())
         server: Any = self.server
         server.worlds._reader = self.shelf
+        server.worlds._leftovers._looks = self.shelf
         self.running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

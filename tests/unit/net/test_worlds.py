@@ -240,7 +240,7 @@ async def test_values_that_are_seen_close_the_column_for_comparisons(it: Scene) 
 async def test_a_new_policy_is_looked_at_as_well_and_forgets_nothing(it: Scene) -> None:
     await it.load()
     it.worlds.mixed("shop", (EMAIL,))
-    it.shelf.plain = {FULL_NAME}
+    it.shelf.plain, it.shelf.hidden = {FULL_NAME}, {EMAIL}
     it.worlds.renew(policy(MORE))
     assert compared(it.worlds.known("shop"))["email"] == "plaintext-rows"
     await until(lambda: compared(it.worlds.known("shop"))["name"] == "plaintext-rows")
@@ -251,7 +251,7 @@ async def test_a_new_policy_is_looked_at_as_well_and_forgets_nothing(it: Scene) 
 async def test_who_has_put_the_rows_right_says_so(it: Scene) -> None:
     await it.load()
     it.worlds.mixed("shop", (EMAIL, FULL_NAME))
-    it.shelf.plain = {FULL_NAME}
+    it.shelf.plain, it.shelf.hidden = {FULL_NAME}, {EMAIL}
     it.worlds.look_again()
     await until(lambda: compared(it.worlds.known("shop")) == {"email": "ok", "name": "plaintext-rows"})
     changed = len(it.changed)
@@ -277,3 +277,20 @@ async def test_readings_for_a_doubt_wait_a_little_and_are_shared(it: Scene) -> N
     assert it.shelf.began == 2, "not before its time"
     await asyncio.gather(*many)
     assert it.shelf.began <= 4, "one, and one for those who asked while it ran"
+
+
+@scene
+async def test_rows_that_are_put_right_are_found_before_a_comparison_is_refused(it: Scene) -> None:
+    it.shelf.plain, it.shelf.hidden = {EMAIL}, {FULL_NAME}
+    await it.load()
+    it.worlds.mixed("shop", (FULL_NAME,))
+    for left, expected in (({EMAIL}, "plaintext-rows"), (set(), "ok")):
+        it.shelf.plain = left
+        assert compared(await it.worlds.load("shop", True, True)) == {"email": expected, "name": "plaintext-rows"}
+
+
+@scene
+async def test_a_reading_for_a_doubt_looks_at_rows_where_some_are_known_only(it: Scene) -> None:
+    await it.load()
+    await it.worlds.load("shop", True, True)
+    assert it.shelf.looked == ["shop"]

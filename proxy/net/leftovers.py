@@ -1,0 +1,76 @@
+"""Columns that hold values which are no tokens: rows from before pgveil, or written around it.
+
+Equality of tokens would miss such rows, so comparisons with the column are refused while there are any. They are
+looked for when a database's catalog is first read, when the policy changes, and before such a refusal goes out; links
+report those that come in a result. A look reads rows only where the `catalog` account may, and only for a stated time:
+what it could not read to the end stays as it was known.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, Protocol, final
+
+from proxy.observe import log
+from proxy.sql.catalog import ProtectedColumn
+
+# A look may take as long as a scan of the table: the next one waits this many times as long, or 0.2 s.
+REST: Final = 10.0
+LEAST: Final = 0.2
+ADVICE: Final = "write these rows anew through pgveil; until then comparisons with the column are refused"
+
+
+class Looks(Protocol):
+    async def plaintext(self, database: str, columns: Sequence[ProtectedColumn]) -> Mapping[str, bool]:
+        """Label -> whether the column holds values that are no tokens; those left out could not be read to the end."""
+
+
+@final
+class Leftovers:
+    """See the module."""
+
+    def __init__(self, looks: Looks) -> None:
+        self._looks: Final = looks
+        self._known: dict[str, frozenset[str]] = {}
+        self._due: dict[tuple[str, str], float] = {}  # (database, label) -> when it may be looked at again
+
+    def of(self, database: str) -> frozenset[str]:
+        """Labels: 'schema.table.column'."""
+        return self._known.get(database, frozenset())
+
+    def seen(self, database: str, labels: Collection[str]) -> bool:
+        """Such values came in a result. True: that is news."""
+        return self._now(database, self.of(database).union(labels))
+
+    async def look(self, database: str, columns: Sequence[ProtectedColumn], trusted: bool = False) -> bool:
+        """Look at all of these columns. trusted: the operator says that the rows are put right; what can't be read is
+        believed to be. True: something changed."""
+        labels = {column.label for column in columns}
+        found = await self._looks.plaintext(database, columns) if columns else {}
+        known = self.of(database)
+        kept = {label for label in known if label not in found and not (trusted and label in labels)}
+        return self._now(database, kept.union([label for label, plain in found.items() if plain]))
+
+    async def look_again(self, database: str, columns: Sequence[ProtectedColumn]) -> bool:
+        """The same for those of the columns that are known to hold some and were not looked at just now."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        known = self.of(database)
+        due = [c for c in columns if c.label in known and self._due.get((database, c.label), 0.0) <= began]
+        if not due:
+            return False
+        for column in due:
+            self._due[(database, column.label)] = began + LEAST
+        changed = await self.look(database, due)
+        ended = loop.time()
+        for column in due:
+            self._due[(database, column.label)] = ended + max(LEAST, REST * (ended - began))
+        return changed
+
+    def _now(self, database: str, labels: Collection[str]) -> bool:
+        known = self.of(database)
+        for label in sorted(set(labels) - known):
+            log("plaintext-rows", "warning", database=database, column=label, advice=ADVICE)
+        for label in sorted(known - set(labels)):
+            log("plaintext-rows-gone", database=database, column=label)
+        self._known[database] = frozenset(labels)
+        return self._known[database] != known
