@@ -215,6 +215,11 @@ class Link:
                 count("bytes", number, direction=direction)
                 self._sent[direction] = 0
 
+    @property
+    def outcome(self) -> str:
+        """How it ended."""
+        return "failed" if self._broken else self.session.state.outcome
+
     def abort(self) -> None:
         """End the link at once."""
         self.client.abort()

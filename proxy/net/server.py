@@ -177,7 +177,7 @@ class Server:
             add_gauge("open_links", -1)
             refused = link.session.turned_away is not None
             self._turned_away -= refused
-            count("links", outcome="refused" if refused else "closed")
+            count("links", outcome="refused" if refused else link.outcome)
             if not self._links and self._stopping.is_set():
                 self._empty.set()
 

@@ -9,13 +9,14 @@ from typing import Final, final
 from proxy.errors import Refusal
 from proxy.session.effects import Analyse, Context, Failure
 from proxy.session.permit import permit
+from proxy.session.reveal import MOMENTS
 from proxy.session.slots import Wanted
 from proxy.session.state import State
 from proxy.session.statements import Bound
 from proxy.session.values import items, read, sent_type
 from proxy.session.world import Key, World
 from proxy.sql.catalog import Snapshot
-from proxy.sql.plan import Input, Plan
+from proxy.sql.plan import Input, Output, Plan
 from proxy.sql.shape import NUMBERS, Shape, literal_value, shape
 from proxy.wire.types import TypeSpec
 
@@ -37,6 +38,11 @@ MIXED: Final = Refusal(
     "a statement of this text changes how the statements behind it are read",
     "Send it in a message of its own.",
 )
+
+
+def gives_moments(outputs: tuple[Output | None, ...] | None) -> bool:
+    """Whether a result holds values that are written as DateStyle and TimeZone say."""
+    return any(output is not None and output.column.facade.name in MOMENTS for output in outputs or ())
 
 
 @final
@@ -190,12 +196,14 @@ class Planner:
     # ---- rights and values
 
     def read_at_once(self, plan: Plan) -> None:
-        """Raises Refusal if, of several statements in a text, one changes what those behind it are read by."""
+        """Raises Refusal if, of several statements in a text, one changes what those behind it are read by, or how the
+        values that they give are written."""
         passing = self._state.passing
+        styled = bool(plan.inputs) or any(gives_moments(statement.outputs) for statement in plan.statements)
         for statement in plan.statements[:-1]:
             for effect in statement.effects:
                 ends = passing and effect.kind in ENDS
-                if ends or (plan.inputs and (effect.kind in ANY_SETTING or effect.name in STYLES)):
+                if ends or (styled and (effect.kind in ANY_SETTING or effect.name in STYLES)):
                     raise MIXED
 
     def allow(self, plan: Plan) -> None:

@@ -167,6 +167,7 @@ class Session:
             if isinstance(request, messages.EncryptionRequest):
                 self._encryption(request.code)
             elif isinstance(request, messages.CancelRequest):
+                state.outcome = "cancel"
                 state.effects.append(CancelUpstream(packet))
                 state.close("client", "cancel request")
                 state.phase = CLOSED
@@ -301,6 +302,7 @@ class Session:
     def _fault(self, fault: ProtocolFault) -> None:
         """Tell the client with 08P01, log, end the link."""
         state = self.state
+        state.outcome = "fault"
         state.note("protocol-fault", {"side": fault.side, "what": fault.what})
         if fault.side == "client" and state.phase != CLOSED:
             state.to_client.append(error_response("FATAL", Refusal("protocol", f"protocol violation: {fault.what}")))

@@ -43,9 +43,9 @@ class State:
 
     __slots__ = (
         "_next_ticket", "access", "barriers", "base", "batch", "catalog_due", "client", "doubted", "effects",
-        "elsewhere", "epoch", "executing", "jobs", "ledger", "limits", "mending", "overlay", "params", "phase",
-        "plain_statements", "portals", "prepared", "principal", "serial", "settings", "statements", "statements_done",
-        "tls_subject", "to_client", "to_server", "undone", "world",
+        "elsewhere", "epoch", "executing", "jobs", "ledger", "limits", "mending", "outcome", "overlay", "params",
+        "phase", "plain_statements", "portals", "prepared", "principal", "serial", "settings", "statements",
+        "statements_done", "tls_subject", "to_client", "to_server", "undone", "world",
     )  # fmt: skip
 
     def __init__(self, client: str, tls_subject: str, limits: Limits) -> None:
@@ -71,6 +71,7 @@ class State:
         self.barriers = 0  # replies that must be in before the next statement is planned
         self.batch = 0  # Query, Sync and FunctionCall processed so far
         self.executing = -1  # the batch in which the last Execute was processed
+        self.outcome = "closed"  # how the link ended, as the metric has it
         self.mending = False  # a failed reply is being made up for: nothing goes to the server
         self.serial = 0  # statements and portals made so far
         self.epoch = 0  # worlds and overlays so far: a plan holds for one
@@ -143,6 +144,7 @@ class State:
         """Tell the client why, as the server would with FATAL, and end the link: its transaction is rolled back."""
         if self.phase == CLOSED:
             return
+        self.outcome = "drained" if refusal.code == "shutdown" else "failed"
         self.to_client.append(error_response("FATAL", refusal))
         self.note("fatal", {"code": refusal.code, "sqlstate": refusal.sqlstate})
         self.close_both(refusal.code)

@@ -249,7 +249,12 @@ class Expressions:
                 term = self.term(part, scope)
                 held = held_in(term)
                 if held is not None and (kind != "AEXPR_NULLIF") and (kind != "AEXPR_OP" or name[-1] in _SEARCHES):
-                    raise refuse(held, construct, "search-not-exact", "Only equality can be asked of tokens.")
+                    raise refuse(
+                        held,
+                        construct,
+                        "search-not-exact",
+                        "Ask =, <>, IN or IS NULL, or read the column and compare in the application.",
+                    )
                 settle(term, self.findings, construct)
 
     # ---- functions and subqueries

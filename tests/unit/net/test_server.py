@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.config import read
-from proxy.errors import Unavailable
+from proxy.errors import Refusal, Unavailable
 from proxy.net import server as module
 from proxy.net.server import TURNED_AWAY, Server, _Arrival
 from proxy.net.upstream import Upstream
@@ -340,3 +340,24 @@ def test_there_is_nothing_to_read_without_a_database(tmp_path: Path) -> None:
         assert it.shelf.began == 0 and isinstance(server.worlds, Worlds)
 
     test()
+
+
+@scene()
+async def test_links_are_counted_by_how_they_ended(it: Scene) -> None:
+    await it.start()
+    kinds = ("closed", "fault", "cancel", "failed", "drained")
+    before = {kind: metric("links_total", outcome=kind) for kind in kinds}
+    it.arrives().lose()
+    it.says(it.arrives(), b"\x00\x00\x00\x04")
+    it.says(cancelling := it.arrives(), m.build_cancel_request(1, b"1234"))
+    await until(lambda: it.net.made)
+    it.net.made[-1].lose()
+    cancelling.lose()
+    client, _ = await it.logs_in()
+    (link,) = it.server._links
+    link.run(link.session.lost, Refusal("vault-unavailable", "gone"))
+    await until(lambda: client.closing)
+    await it.logs_in()
+    it.server.stop()
+    await it.ends()
+    assert {kind: metric("links_total", outcome=kind) - before[kind] for kind in kinds} == dict.fromkeys(kinds, 1)

@@ -290,6 +290,14 @@ def test_a_text_that_changes_how_its_dates_are_read() -> None:
     assert error(link.got()[0])[b"C"] == b"0A000"
 
 
+@pytest.mark.parametrize("change", ["set datestyle = 'German'", "reset all", "set timezone = 'UTC'"])
+def test_a_text_that_changes_how_its_dates_are_written(change: str) -> None:
+    link = Link().client(query(f"{change}; select born from customers")).server(failed("22P02"), ready())
+    assert error(link.got()[0])[b"C"] == b"0A000"
+    link.client(query(f"{change}; select email from customers"))
+    assert kinds(link.sent())[-1] == "Q" and not link.errors()
+
+
 # ---- plans ----------------------------------------------------------------------------------------------------------
 
 
