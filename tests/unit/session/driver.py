@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from proxy import tokens
 from proxy.errors import Refusal
+from proxy.policy.access import Access
 from proxy.policy.load import load
 from proxy.policy.values import mask
 from proxy.session.effects import (
@@ -16,12 +17,14 @@ from proxy.session.effects import (
     Ask,
     Audit,
     Close,
+    Context,
     Effect,
     Failure,
     Find,
     LoadCatalog,
     Note,
     Pause,
+    Principal,
     Resume,
     Reveal,
     Revealed,
@@ -32,9 +35,12 @@ from proxy.session.effects import (
 )
 from proxy.session.limits import DEFAULTS, Limits
 from proxy.session.session import Session
+from proxy.session.statements import Bound
 from proxy.session.world import World
 from proxy.sql.analyze import analyse
 from proxy.sql.catalog import Catalog, Column, Function, Relation, snapshot
+from proxy.sql.plan import Plan
+from proxy.sql.shape import Shape, shape
 from proxy.wire import messages as m
 
 POLICY = """
@@ -68,6 +74,7 @@ STATUS = {
     "standard_conforming_strings": "on",
 }
 TAG = b"t" * 32
+WHO = Principal("shop", "shop", "", "10.0.0.1", "", "")
 
 
 def relation(oid: int, schema: str, name: str, columns: str, **more: object) -> Relation:
@@ -91,6 +98,21 @@ def world(version: int = 1, policy: str = POLICY, relations: tuple[Relation, ...
     catalog = Catalog("shop", 180000, relations, (REACHING,), {"": '"$user", public'})
     rules = load([("p.yaml", policy)])
     return World(rules, snapshot(catalog, rules, version), version)
+
+
+SHOP = world()
+
+
+def plan(text: str) -> tuple[Shape, Plan]:
+    """The product's own plan of a statement on the shop."""
+    raw = text.encode()
+    return shape(raw, True), analyse(raw, True, ("public",), SHOP.snapshot)
+
+
+def bound(made: Plan, access: Access | None = None, formats: tuple[int, ...] = ()) -> Bound:
+    """Of a plan, for a principal who sees all if not said otherwise."""
+    access = access or Access("shop", "reveal")
+    return Bound(made, access, Context(WHO, access, "00", "select"), formats, 1)
 
 
 class Vault:

@@ -1,0 +1,89 @@
+"""What a principal may do with a plan: each right, by itself, on plans that the product makes."""
+
+from types import MappingProxyType
+
+import pytest
+
+from proxy.errors import Refusal
+from proxy.policy.access import Access
+from proxy.policy.rules import Level
+from proxy.session.permit import permit
+from tests.unit.session.driver import plan
+
+WRITE = "insert into customers(id, email) values (1, 'a@b.c')"
+SEARCH = "select id from customers where email = 'a@b.c'"
+READ = "select email from customers"
+PLAIN = "select id from customers where id = 1"
+
+
+def levels(default: Level, **more: Level) -> Access:
+    return Access("r", default, MappingProxyType(more))
+
+
+def refused(text: str, access: Access, purpose: str = "") -> Refusal | None:
+    try:
+        permit(plan(text)[1], access, purpose)
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+@pytest.mark.parametrize(
+    ("access", "write", "search", "read"),
+    [
+        (levels("reveal"), "", "", ""),
+        (levels("mask"), "may-not-write", "may-not-search", ""),
+        (levels("token"), "", "", ""),
+        (levels("deny"), "may-not-write", "may-not-search", "may-not-see"),
+        (Access(), "", "", ""),
+        (levels("reveal", email="mask"), "may-not-write", "may-not-search", ""),
+        (levels("deny", email="reveal"), "", "", ""),
+        (Access("r", "mask", search=True), "may-not-write", "", ""),
+        (Access("r", "mask", search=("email",)), "may-not-write", "", ""),
+        (Access("r", "mask", search=("person",)), "may-not-write", "may-not-search", ""),
+        (Access("r", "deny", search=True, write=True), "may-not-write", "may-not-search", "may-not-see"),
+        (Access("r", "mask", write=True), "", "may-not-search", ""),
+        (Access("r", "reveal", write=("person",)), "may-not-write", "", ""),
+    ],
+)
+def test_each_right_by_itself(access: Access, write: str, search: str, read: str) -> None:
+    for text, code in ((WRITE, write), (SEARCH, search), (READ, read), (PLAIN, "")):
+        refusal = refused(text, access)
+        assert (refusal.code if refusal else "") == code, text
+        if refusal:
+            assert refusal.column == "public.customers.email" and "a@b.c" not in refusal.message
+
+
+@pytest.mark.parametrize("text", [WRITE, SEARCH, READ])
+def test_a_purpose_is_required_where_something_protected_is_touched(text: str) -> None:
+    access = Access("r", "reveal", require_purpose=True)
+    refusal = refused(text, access)
+    assert refusal and refusal.code == "purpose-required" and "pgveil.purpose" in refusal.hint
+    assert refused(text, access, "ticket 4711") is None
+    assert refused(PLAIN, access) is None
+
+
+def test_what_is_not_allowed_is_said_before_a_purpose_is_asked_for() -> None:
+    refusal = refused(READ, Access("r", "deny", require_purpose=True))
+    assert refusal and refusal.code == "may-not-see"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (f"{PLAIN}; {READ}", "may-not-see"),
+        ("insert into customers(id) values (1) returning id, email", "may-not-see"),
+        ("select id, note from customers", ""),
+        ("select id from customers where name = 'A'", ""),
+        ("update customers set name = 'A' where email = 'a@b.c'", "may-not-search"),
+    ],
+)
+def test_every_place_of_every_statement_counts(text: str, code: str) -> None:
+    refusal = refused(text, levels("reveal", email="deny"))
+    assert (refusal.code if refusal else "") == code
+
+
+def test_who_it_is_about() -> None:
+    named, nobody = refused(READ, Access("r", "deny")), refused(READ, Access("", "deny"))
+    assert named and named.message.startswith("role r ")
+    assert nobody and nobody.message.startswith("a principal without a role ")
