@@ -65,7 +65,8 @@ def lacks(module: Module) -> str:
         return f"no {module.tests}"
     with tempfile.TemporaryDirectory() as place:
         data = f"--data-file={place}/data"
-        run = coverage("run", "--branch", data, f"--include={module.source}", "-m", "pytest", *QUIET, str(module.tests))
+        name = ".".join(module.source.with_suffix("").parts).removesuffix(".__init__")
+        run = coverage("run", "--branch", data, f"--source={name}", "-m", "pytest", *QUIET, str(module.tests))
         if run.returncode:
             return f"{module.tests} fails:\n{run.stdout}{run.stderr}"
         told = coverage("json", "-q", data, "-o", f"{place}/report.json")
