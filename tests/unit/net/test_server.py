@@ -267,6 +267,7 @@ async def test_a_new_policy_reaches_every_link(it: Scene) -> None:
     it.says(client, query("select email from customers"))
     await until(lambda: server.sent)
     assert server.take() == [query("select email from customers")]
+    client.lose()
 
 
 @scene()
