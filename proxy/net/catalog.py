@@ -40,7 +40,14 @@ FROM pg_catalog.pg_rewrite r
 JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
 WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> r.ev_class
 """
-TRIGGERS: Final = "SELECT tgrelid, tgfoid FROM pg_catalog.pg_trigger WHERE NOT tgisinternal"
+# tgargs is the arguments in the database's encoding, a zero byte after each: blanks take their place. chr(92), as what a
+# backslash in a literal means is a setting.
+TRIGGERS: Final = """
+SELECT tgrelid, tgfoid, pg_catalog.convert_from(pg_catalog.decode(pg_catalog.replace(
+           pg_catalog.encode(tgargs, 'escape'), pg_catalog.chr(92) || '000', pg_catalog.chr(92) || '040'
+       ), 'escape'), pg_catalog.getdatabaseencoding()) AS args
+FROM pg_catalog.pg_trigger WHERE NOT tgisinternal
+"""
 PARENTS: Final = "SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits"
 # Functions whose body is text or parsed SQL; C and internal ones can't name a table of the application's. Of parsed SQL
 # the names of what it depends on: the server keeps book of it.
@@ -166,8 +173,10 @@ async def _read(connection: "asyncpg.Connection[Any]", path: str, expressions: b
     for i in await connection.fetch(PARENTS):
         parents[i["inhrelid"]].append(i["inhparent"])
     triggers: dict[int, list[int]] = defaultdict(list)
+    arguments: dict[int, str] = defaultdict(str)
     for t in await connection.fetch(TRIGGERS):
         triggers[t["tgrelid"]].append(t["tgfoid"])
+        arguments[t["tgrelid"]] += t["args"] + " "
     relations = [
         Relation(
             c["oid"],
@@ -179,6 +188,7 @@ async def _read(connection: "asyncpg.Connection[Any]", path: str, expressions: b
             tuple(parents[c["oid"]]),
             c["relpersistence"] == "t",
             tuple(triggers[c["oid"]]),
+            arguments[c["oid"]].strip(),
         )
         for c in await connection.fetch(RELATIONS)
     ]

@@ -19,6 +19,7 @@ TOKEN_LENGTH: Final = 36
 HEADER: Final = 4  # atttypmod of varchar(n) and char(n) is n + VARHDRSZ
 TABLES: Final = frozenset("rp")
 READING: Final = frozenset("vmrpf")
+BUILDING: Final = "it runs statements that it builds as text"  # why such functions are refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,12 @@ def lay(catalog: Catalog, policy: Policy, mixed: frozenset[str] = frozenset()) -
         awaited=MappingProxyType(work.awaited),
         dependents=MappingProxyType(dependents),
         functions=MappingProxyType(
-            {(f.schema, f.name): "it runs statements that it builds as text" for f in building}
+            {(f.schema, f.name): BUILDING for f in building}
             | {(f.schema, f.name): "its body names a protected table" for f in functions}
         ),
-        writes=MappingProxyType(_writes(catalog.relations, functions, work)),
+        writes=MappingProxyType(
+            _armed(catalog.relations, building, names, work) | _writes(catalog.relations, functions, work)
+        ),
         reaching=frozenset([f.oid for f in (*functions, *building)]),
         drift=tuple(work.drift),
     )
@@ -258,7 +261,7 @@ def _runs_text(function: Function) -> bool:
 
 def _builders(functions: tuple[Function, ...], known: list[Function]) -> list[Function]:
     """Functions that run what they build as text, and functions that name one of those: which tables they reach shows
-    in no catalog. Triggers are left out: nobody calls them, and `check` looks at those of protected tables."""
+    in no catalog. As a trigger's function one is let be (audit, partitions): see `_armed`."""
     there = {id(f) for f in known}
     found = [f for f in functions if id(f) not in there and _runs_text(f)]
     left = tuple([f for f in functions if id(f) not in there and f not in found])
@@ -271,17 +274,21 @@ def identifiers(names: set[str]) -> re.Pattern[str]:
     return re.compile(r"(?<![\w$])(?:" + "|".join(escaped) + r")(?![\w$])", re.IGNORECASE)
 
 
+# CREATE and ALTER may make a temporary relation that shadows a protected table.
+_RISKY: Final = r"|\b(?:insert|merge|execute|create|alter)\b|\*|%rowtype"
+
+
 def _writes(relations: tuple[Relation, ...], functions: list[Function], work: _Work) -> dict[Name, str]:
     """Unprotected tables with a trigger that may write values into a protected column.
 
     A trigger that names a protected table but neither its protected columns nor a whole row nor a computed statement
-    (`UPDATE customers SET orders = orders + 1`) is harmless.
+    nor a definition (`UPDATE customers SET orders = orders + 1`) is harmless.
     """
     columns = {column for table in work.columns.values() for column in table}
     columns |= {rule.column for rules in work.awaited.values() for rule in rules}
     if not columns:
         return {}
-    risky = re.compile(identifiers(columns).pattern + r"|\binsert\b|\bmerge\b|\bexecute\b|\*|%rowtype", re.IGNORECASE)
+    risky = re.compile(identifiers(columns).pattern + _RISKY, re.IGNORECASE)
     by_oid_ = {f.oid: f for f in functions if risky.search(f.source)}
     guarded = {*work.columns, *work.closed}
     return {
@@ -291,6 +298,19 @@ def _writes(relations: tuple[Relation, ...], functions: list[Function], work: _W
         for oid in r.triggers
         if oid in by_oid_
     }
+
+
+def _armed(relations: tuple[Relation, ...], building: list[Function], names: set[str], work: _Work) -> dict[Name, str]:
+    """Unprotected tables with a trigger that hands a guarded name to a function which builds statements of it."""
+    by_oid_ = {f.oid: f for f in building}
+    guarded = {*work.columns, *work.closed}
+    found: dict[Name, str] = {}
+    for r in relations if building else ():
+        oid = next((oid for oid in r.triggers if oid in by_oid_), None)
+        if oid is not None and (r.schema, r.name) not in guarded and identifiers(names).search(r.arguments):
+            why = f"its trigger hands the name of a protected table to {by_oid_[oid].name}, which builds statements"
+            found[(r.schema, r.name)] = why
+    return found
 
 
 def new_table(protection: Protection, relation: Relation, policy: Policy, database: str) -> Protection:

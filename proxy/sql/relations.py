@@ -33,7 +33,7 @@ class Relation:
 
     depends_on: OIDs of relations that its rules read: a view's query, or CREATE RULE on a table (pg_depend of its
     pg_rewrite rows). parents: inheritance/partition parents' OIDs. temporary: in some session's pg_temp schema.
-    triggers: OIDs of its triggers' functions.
+    triggers: OIDs of its triggers' functions; arguments: what they hand to these, with blanks between.
     """
 
     oid: int
@@ -45,6 +45,7 @@ class Relation:
     parents: tuple[int, ...] = ()
     temporary: bool = False
     triggers: tuple[int, ...] = ()
+    arguments: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@ protected table.
 
 Other connections' temporary relations are nothing to this one (namespace.c: pg_temp is the session's own). What makes
 one here is a statement that names it, or a function; a function whose body names something guarded can't be called, nor
-one that runs what it builds as text. So what the connection's own statements made is all that there can be.
+one that runs what it builds as text, and writes to a table whose trigger could make one are refused. So what the
+connection's own statements made is all that there can be. Not seen: a trigger that puts the name together from rows.
 """
 
 from collections.abc import Iterator

@@ -13,6 +13,7 @@ from proxy.errors import Refusal
 from proxy.policy.rules import Rule
 from proxy.sql.catalog import Snapshot
 from proxy.sql.names import undefined
+from proxy.sql.protection import BUILDING
 from proxy.sql.referee import Node, walk
 from proxy.sql.relations import Name, ProtectedColumn, Relation
 from proxy.sql.scopes import ColumnTerm, OutColumn, Range
@@ -103,6 +104,11 @@ class Tables:
     def relation_named_in(self, text: bytes) -> bool:
         """The same for tables and views only, functions that reach one left out."""
         return Touch(self._names).names_in(text)
+
+    def only_builds(self, name: str) -> bool:
+        """Whether functions of that name are refused for no more than running what they build as text."""
+        reasons = {why for (_, known), why in self.snapshot.protection.functions.items() if known == name}
+        return reasons == {BUILDING}
 
     def could_be(self, node: Node) -> bool:
         """Whether a RangeVar could mean something guarded."""

@@ -72,12 +72,29 @@ class Utility:
             return reader(node)
         if node.kind in ("DoStmt", "CreateFunctionStmt"):
             self._body(statement)
-        elif node.kind not in HARMLESS and (self._tables.reached_by(node) or self._renames(node)):
+        elif node.kind not in HARMLESS and (self._tables.reached_by(self._followed(statement)) or self._renames(node)):
             return None
         plain = node.kind in _ELSEWHERE or (node.kind == "CreateFunctionStmt" and self._readable(statement))
         if plain and not self._tables.named_in(self._findings.analysis.text):
             return (*_executed(node), SessionEffect("ddl-elsewhere"))
         return (*_executed(node), SessionEffect("ddl")) if node.kind.startswith(_DDL) else ()
+
+    def _followed(self, statement: Statement) -> Node:
+        """What of a definition may reach something. A trigger's function that builds its statements is let be, as are
+        writes to tables that have one, unless the trigger hands it a guarded name. Raises Refusal."""
+        node = statement.node
+        names = node.strings("funcname")
+        if node.kind != "CreateTrigStmt" or not names or not self._tables.only_builds(names[-1]):
+            return node
+        arguments = [name.encode() for name in node.strings("args")]
+        for text in (*arguments, *self._findings.strings_within(statement.start, statement.end)):
+            if self._tables.named_in(text):
+                raise Refusal(
+                    "unsupported-statement",
+                    f"CREATE TRIGGER hands the name of a protected table to {names[-1]}(), which builds statements",
+                    "Let the application write to both tables.",
+                )
+        return _without_name(node)
 
     def _readable(self, statement: Statement) -> bool:
         """A function whose body shows all that it may reach, and that this is nothing."""
@@ -203,7 +220,7 @@ class Utility:
 
 
 def _without_name(node: Node) -> Node:
-    """CREATE FUNCTION without the name that it gives; other nodes as they are."""
+    """CREATE FUNCTION without the name that it gives, CREATE TRIGGER without its function's."""
     return Node(node.kind, {key: value for key, value in node.fields.items() if key != "funcname"})
 
 

@@ -43,3 +43,24 @@ def test_defaults_are_read_where_they_are_asked_for(pg: Server, database: str) -
     for asked, wanted in ((False, None), (True, "'x'::text")):
         table = next(r for r in read(pg, database, asked).relations if r.name == "customers")
         assert [column.default for column in table.columns if column.name == "email"] == [wanted]
+
+
+TRIGGERS = r"""
+CREATE TABLE orders(id int);
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER a BEFORE INSERT ON orders EXECUTE FUNCTION f('one', E'b\\000ä"', 3);
+CREATE TRIGGER b BEFORE INSERT ON orders EXECUTE FUNCTION f();
+"""
+
+
+def test_what_triggers_hand_to_their_functions(pg: Server, database: str) -> None:
+    with pg.connect(database) as connection:
+        connection.execute(TRIGGERS)
+        connection.execute("ALTER ROLE CURRENT_USER SET standard_conforming_strings = off")
+        try:
+            orders = next(r for r in read(pg, database).relations if r.name == "orders")
+        finally:
+            connection.execute("ALTER ROLE CURRENT_USER RESET standard_conforming_strings")
+    assert len(orders.triggers) == 2
+    words = orders.arguments.split()
+    assert (words[0], words[-1]) == ("one", "3") and words[1].startswith("b\\") and words[1].endswith('ä"')

@@ -80,3 +80,77 @@ def test_none_can_be_made_that_names_a_protected_table() -> None:
 def test_fastpath_calls_of_them_are_refused_too() -> None:
     seen = shop(RUNS, CALLS, PLAIN)
     assert [seen.reaches(oid) for oid in (1, 2, 4)] == [True, True, False]
+
+
+MAKE = "create trigger t before insert on notes for each row execute function "
+
+
+@pytest.mark.parametrize("call", ["runs()", "runs('notes', 1, other)", "public.runs()", "calls()"])
+def test_a_trigger_of_one_can_be_made(call: str) -> None:
+    """Writes to tables that have one pass too; the catalog is read anew, as for other triggers."""
+    plan = analyse((MAKE + call).encode(), True, ("public",), shop(RUNS, CALLS))
+    assert plan.refusal is None
+    assert [effect.kind for effect in plan.statements[0].effects] == ["ddl"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MAKE + "runs('public.customers')",
+        MAKE + "runs(customers)",
+        MAKE + "runs(E'cust\\x6fmers')",
+        MAKE.replace("notes", "customers") + "runs()",
+        MAKE.replace("execute", "when (mails() is null) execute") + "runs()",
+        MAKE + "mails()",
+        MAKE + "twice()",
+    ],
+)
+def test_a_trigger_that_reaches_a_protected_table_is_refused(text: str) -> None:
+    mails = Function(8, "public", "mails", "sql", "select email from customers")
+    twice = Function(9, "public", "twice", "plpgsql", "begin execute t; end")
+    other = Function(10, "other", "twice", "sql", "select email from customers")
+    refusal = analyse(text.encode(), True, ("public",), shop(RUNS, mails, twice, other)).refusal
+    assert refusal is not None and refusal.code == "unsupported-statement"
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "code"),
+    [
+        (RUNS, "public.customers", "depends-on-protected"),
+        (RUNS, "a customers b", "depends-on-protected"),
+        (CALLS, "Customers", "depends-on-protected"),
+        (RUNS, "", ""),
+        (RUNS, "notes customers_old", ""),
+        (PLAIN, "customers", ""),
+    ],
+)
+def test_writes_to_a_table_whose_trigger_hands_it_a_protected_name(
+    function: Function, arguments: str, code: str
+) -> None:
+    made = world()
+    before = made.snapshot.catalog
+    relations = tuple(
+        replace(r, triggers=(function.oid,), arguments=arguments) if r.name == "notes" else r for r in before.relations
+    )
+    seen = snapshot(replace(before, relations=relations, functions=(RUNS, CALLS, PLAIN)), made.policy, 1)
+    refusal = analyse(b"insert into notes (id) values (1)", True, ("public",), seen).refusal
+    assert ("" if refusal is None else refusal.code) == code
+    assert analyse(b"select id from notes", True, ("public",), seen).refusal is None
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        ("update customers set id = id + 1;", False),
+        ("create temp table customers as select 1 as id;", True),
+        ("alter table scratch rename to customers;", True),
+    ],
+)
+def test_a_trigger_that_may_shadow_a_protected_table(body: str, refused: bool) -> None:
+    shades = Function(11, "public", "shades", "plpgsql", f"begin {body} return new; end")
+    made = world()
+    before = made.snapshot.catalog
+    relations = tuple(replace(r, triggers=(11,)) if r.name == "notes" else r for r in before.relations)
+    seen = snapshot(replace(before, relations=relations, functions=(shades,)), made.policy, 1)
+    refusal = analyse(b"insert into notes (id) values (1)", True, ("public",), seen).refusal
+    assert (refusal is not None) is refused
