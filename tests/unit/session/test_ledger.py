@@ -65,6 +65,17 @@ def test_copy_done_sent_before_its_answer() -> None:
     assert made.head() is entries[3]
 
 
+def test_what_is_sent_behind_a_copy_and_before_its_end_keeps_its_place() -> None:
+    """The server reads Parse, Bind … in COPY as an error; the order of what is owed is not the ledger's to change."""
+    made, entries = book(ledger.EXECUTE, ledger.PARSE, ledger.SYNC, ledger.BIND)
+    made.copy_in()
+    assert made.copying and made.sent == 0
+    for entry in (entries[0], entries[1], entries[3]):
+        assert made.head() is entry
+        made.done()
+    assert made.head() is None
+
+
 def test_two_copies_in_one_query_each_have_their_end() -> None:
     made, entries = book(ledger.QUERY)
     made.copy_in()

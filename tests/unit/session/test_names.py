@@ -80,3 +80,15 @@ def test_a_change_that_is_no_longer_open() -> None:
     names.change(b"a", Thing(2), 0)
     change.done()
     assert len(names) == 1
+
+
+def test_an_undone_change_does_not_touch_what_the_name_stands_for_since() -> None:
+    """Forgotten meanwhile (DEALLOCATE, the end of the transaction): there is nothing to put back."""
+    names: Names[Thing] = Names()
+    first = names.change(b"a", Thing(1), 0)
+    second = names.change(b"a", Thing(2), 0)
+    assert first is not None and second is not None
+    first.done()
+    names.forget(b"a", 2)
+    second.undo()
+    assert names.get(b"a") is None
