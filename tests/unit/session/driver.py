@@ -103,10 +103,10 @@ def world(version: int = 1, policy: str = POLICY, relations: tuple[Relation, ...
 SHOP = world()
 
 
-def plan(text: str) -> tuple[Shape, Plan]:
-    """The product's own plan of a statement on the shop."""
+def plan(text: str, of: World = SHOP) -> tuple[Shape, Plan]:
+    """The product's own plan of a statement."""
     raw = text.encode()
-    return shape(raw, True), analyse(raw, True, ("public",), SHOP.snapshot)
+    return shape(raw, True), analyse(raw, True, ("public",), of.snapshot)
 
 
 def bound(made: Plan, access: Access | None = None, formats: tuple[int, ...] = ()) -> Bound:
