@@ -96,3 +96,31 @@ def test_a_reading_setting_is_unreported_until_ready_for_query_and_again_when_it
     assert not settings.unreported and settings.moving
     settings.end(False)
     assert settings.unreported and not settings.moving
+
+
+def test_when_anything_may_have_been_set_nothing_is_known() -> None:
+    settings = Settings()
+    settings.move_path("a", False)
+    settings.purpose.set("support", False)
+    settings.end(True)
+    settings.ready(True)
+    assert (settings.path(), settings.declared_purpose) == (("a",), "support")
+    settings.lose()
+    assert (settings.path(), settings.declared_purpose) == (None, "")
+    assert settings.unreported and settings.moving
+    settings.end(False)
+    assert (settings.path(), settings.declared_purpose) == (("a",), "support"), "undone by the rollback"
+    settings.lose()
+    settings.end(True)
+    settings.report("search_path", "b")
+    settings.ready(True)
+    assert settings.path() == ("b",), "the server says what it is (version 18)"
+    assert settings.declared_purpose == "", "nobody does"
+
+
+@pytest.mark.parametrize(("encoding", "bytes_"), [("UTF8", True), ("LATIN1", False), ("SQL_ASCII", False)])
+def test_escapes_are_bytes_of_utf8_only_where_the_servers_encoding_is_that(encoding: str, bytes_: bool) -> None:
+    settings = Settings()
+    assert settings.byte_escapes
+    settings.report("server_encoding", encoding)
+    assert settings.byte_escapes is bytes_

@@ -42,6 +42,21 @@ def test_the_default_path_counts_where_none_was_given() -> None:
     assert Settings().search_path.value == UNKNOWN and Settings().path() is None
 
 
+def test_without_options_nothing_is_known_and_no_purpose_is_declared() -> None:
+    settings = Settings()
+    note_startup(settings, {"user": "u", "database": "d"})
+    assert (settings.path(), settings.declared_purpose, settings.user) == (None, "", "u")
+
+
+def test_a_path_that_the_server_reports_wins_over_the_default() -> None:
+    """From version 18 on it is reported, whoever set it: role, database, options."""
+    settings = Settings()
+    note_startup(settings, {"user": "u", "options": "-c search_path=a"})
+    settings.report("search_path", "b, c")
+    default_path(settings, ("d",))
+    assert settings.path() == ("b", "c")
+
+
 @pytest.mark.parametrize("value", [b"true", b"ON", b"1", b"y"])
 def test_physical(value: bytes) -> None:
     assert is_physical(((b"replication", value),))

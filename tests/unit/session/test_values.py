@@ -1,10 +1,14 @@
 """From what stands in a statement to the canonical value."""
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.errors import Refusal
+from proxy.policy.access import Access
 from proxy.policy.rules import ValueClass
-from proxy.session.values import read, sent_type
+from proxy.session.effects import Item
+from proxy.session.values import items, read, sent_type
 from proxy.sql.plan import Input
 from proxy.sql.relations import ProtectedColumn
 from proxy.wire.types import Reading, by_oid, parse_type
@@ -81,3 +85,51 @@ def test_a_value_that_its_class_rejects_is_not_in_the_error() -> None:
     with pytest.raises(Refusal) as refused:
         read(where, sent_type(where, 0), b"no@mail@", 0, READING, ValueClass("e", "email", invalid="reject"))
     assert refused.value.sqlstate == "22023" and "no@mail@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("facade", "use", "oid", "data", "canonical"),
+    [
+        ("numeric", "write", 23, b"42", b"42"),
+        ("numeric", "search", 20, b"42", b"42"),
+        ("int8", "search", 21, b"42", b"42"),
+        ("text", "write", 2950, b"{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}", b"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+        ("text", "write", 16, b"t", b"true"),
+        ("text", "search", 1043, b"a", b"a"),
+        ("date", "search", 1114, b"2000-01-01", None),
+        ("int4", "write", 1700, b"1", None),
+        ("int4", "search", 25, b"1", None),
+        ("uuid", "write", 25, b"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", None),
+        ("text", "search", 2950, b"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", None),
+        ("text", "write", 1082, b"2000-01-01", None),
+    ],
+)
+def test_what_is_assigned_and_compared_across_types(
+    facade: str, use: str, oid: int, data: bytes, canonical: bytes | None
+) -> None:
+    """What the server would do with another result than the canonical text, or not at all, is refused."""
+    if canonical is not None:
+        assert value(place(facade, use), data, oid) == canonical
+        return
+    with pytest.raises(Refusal) as refused:
+        value(place(facade, use), data, oid)
+    assert (refused.value.code, refused.value.column) == ("unsupported-type", "public.t.c")
+    assert data.decode() not in f"{refused.value.message} {refused.value.hint} {refused.value.detail}"
+
+
+@pytest.mark.parametrize(
+    ("access", "write_tokens", "through"),
+    [
+        (Access("r", "reveal"), False, False),
+        (Access("r", "reveal"), True, True),
+        (Access("r", "token"), False, True),
+        (Access(), False, True),
+    ],
+)
+def test_who_writes_a_token_through(access: Access, write_tokens: bool, through: bool) -> None:
+    where = place("text", "write")
+    column = replace(where.column, write_tokens=write_tokens)
+    assert items(replace(where, column=column), (b"a", None, b"b"), access) == (
+        Item("free", b"a", through),
+        Item("free", b"b", through),
+    )

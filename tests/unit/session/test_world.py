@@ -1,8 +1,9 @@
 """The cache of plans: by shape, settings and pinned literals, bounded."""
 
-from proxy.session.world import MAX_PINNED, PlanCache
+from proxy.session.world import MAX_PINNED, PlanCache, World
 from proxy.sql.plan import Plan
 from proxy.sql.shape import shape
+from tests.unit.session.driver import SHOP
 
 
 def put(cache: PlanCache, text: bytes, plan: Plan) -> None:
@@ -52,3 +53,13 @@ def test_a_pinned_literal_that_cannot_be_read_is_not_kept() -> None:
     cache = PlanCache(2)
     put(cache, rb"select E'\uD800'", Plan(pinned=(0,)))
     assert len(cache) == 0
+
+
+def test_a_new_world_has_no_plan_of_the_one_before() -> None:
+    one, two = (World(SHOP.policy, SHOP.snapshot, version, plans=1) for version in (1, 2))
+    assert not one.moved
+    put(one.plans, b"select 'a'", Plan())
+    put(one.plans, b"select b", Plan())
+    assert get(one.plans, b"select b") and not get(one.plans, b"select 'a'"), "one, as was asked for"
+    assert get(two.plans, b"select b") is None
+    assert (one.version, two.version) == (1, 2)
