@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.kit.differ import Param
+
 HERE: Final = Path(__file__).parent
 CASES: Final = HERE / "cases"
-Param = str | None | list[str | None]
 
 
 @dataclass(frozen=True)

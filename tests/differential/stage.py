@@ -16,7 +16,7 @@ import yaml
 
 from proxy import tokens
 from tests.differential.casefile import HERE
-from tests.differential.ways import Pair, outcomes
+from tests.kit.differ import Pair, outcomes
 from tests.kit.pgveil import Pgveil
 from tests.kit.servers import Server
 from tests.kit.vaults import tag_key

@@ -10,7 +10,7 @@ import pytest
 from tests.differential import casefile
 from tests.differential.casefile import Case, CaseFile
 from tests.differential.stage import Stage
-from tests.differential.ways import WAYS, Pair, Step, Way
+from tests.kit.differ import WAYS, Pair, Step, Way
 
 pytestmark = pytest.mark.server
 

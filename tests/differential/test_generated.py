@@ -13,7 +13,7 @@ import pytest
 
 from tests.differential.generate import Generator
 from tests.differential.stage import Stage
-from tests.differential.ways import WAYS, Pair, Step
+from tests.kit.differ import WAYS, Pair, Step
 
 pytestmark = pytest.mark.server
 

@@ -1,12 +1,16 @@
 """The kit's own promises, on real servers."""
 
+import socket
+import struct
 from collections.abc import Iterator
+from dataclasses import replace
 
+import psutil
 import psycopg
 import pytest
 
 from tests.kit.chaos import Chaos, Plan
-from tests.kit.differ import WAYS, Differ, Way, judge, outcomes
+from tests.kit.differ import WAYS, Pair, Param, Way, judge, outcomes, refusal
 from tests.kit.notation import Message
 from tests.kit.process import wait_for
 from tests.kit.servers import Server, fresh_database
@@ -115,26 +119,64 @@ def test_chaos_dribbles(pg18: Server) -> None:
             assert names(client.query("SELECT 1"))[-1] == "ReadyForQuery"
 
 
+def vanish(client: WireClient) -> None:
+    """Gone without a word: close sends RST (socket(7))."""
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def established(chaos: Chaos) -> list[object]:
+    """Connections from or to the proxy that some process still holds open."""
+    return [
+        one
+        for one in psutil.Process().net_connections("tcp")
+        if one.status != "LISTEN" and one.laddr and chaos.port in (one.laddr[1], *one.raddr[1:])
+    ]
+
+
+def test_chaos_closes_both_sides_when_one_is_gone(pg18: Server) -> None:
+    """A relay whose send fails lets go of the other side too: the server sees the end at once."""
+    with Chaos(pg18.port) as chaos, pg18.connect() as other:
+        client = WireClient.login(chaos.port)
+        client.send("Query \"SELECT repeat('x', 1000000) FROM generate_series(1, 1000)\"")
+        client.read_frame()
+        pid = client.pid
+        vanish(client)
+        look = "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)"
+        wait_for("the server session to end", lambda: other.execute(look, (pid,)).fetchall())
+        wait_for("the relay to end", lambda: established(chaos) == [])
+
+
+def test_chaos_outlives_a_server_that_is_not_there() -> None:
+    """Whoever connects meanwhile is told so by an end, not left waiting."""
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = int(reserved.getsockname()[1])
+    with Chaos(port) as chaos:
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", chaos.port), 5) as client:
+                assert client.recv(1) == b""
+
+
 @pytest.fixture
-def differ(pg18: Server) -> Iterator[Differ]:
+def differ(pg18: Server) -> Iterator[Pair]:
     """Two equal databases: in one, the second connection would wait for what the first holds."""
     with fresh_database(pg18) as one, fresh_database(pg18) as other:
         for name in (one, other):
             pg18.psql("CREATE TABLE t(a int, b text); INSERT INTO t VALUES (1, 'x'), (2, NULL)", name)
-        pair = Differ(lambda: pg18.connect(one), lambda: pg18.connect(other))
+        pair = Pair(pg18.connect(one), pg18.connect(other))
         yield pair
         pair.close()
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_same_is_equal(differ: Differ, way: Way) -> None:
-    difference = differ.run("SELECT a, b, 1.5 FROM t ORDER BY a", way=way)
-    assert difference.verdict == "equal", str(difference)
-    assert difference.direct[-1].tag == "SELECT 2"
-    assert differ.run("SELECT nosuch", way=way).direct[-1].sqlstate == "42703"
+def test_the_same_is_equal(differ: Pair, way: Way) -> None:
+    step = differ.step("SELECT a, b, 1.5 FROM t ORDER BY a", way=way)
+    assert step.verdict == "equal", str(step)
+    assert step.direct[-1].tag == "SELECT 2"
+    assert differ.step("SELECT nosuch", way=way).direct[-1].sqlstate == "42703"
 
 
-def test_rows_tags_types_and_errors_are_told_apart(differ: Differ) -> None:
+def test_rows_tags_types_and_errors_are_told_apart(differ: Pair) -> None:
     for direct, through in [
         ("SELECT 1 ORDER BY 1", "SELECT 2 ORDER BY 1"),
         ("SELECT 1 AS a", "SELECT 1 AS b"),
@@ -143,19 +185,37 @@ def test_rows_tags_types_and_errors_are_told_apart(differ: Differ) -> None:
         ("SELECT 1/0", "SELECT nosuch"),
         ("UPDATE t SET a = 1 WHERE a = 1", "UPDATE t SET a = 1 WHERE false"),
     ]:
-        seen = judge(direct, "text", outcomes(differ.direct, direct), outcomes(differ.through, through))
+        seen = judge(direct, (), "text", outcomes(differ.direct, direct), outcomes(differ.through, through))
         assert seen.verdict == "wrong", str(seen)
 
 
-def test_a_refusal_is_no_wrong_answer_but_what_came_before_it_counts(differ: Differ) -> None:
-    refusal = "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '0A000'; END$$"
-    wanted = outcomes(differ.direct, "SELECT 1; SELECT 2", way="simple")
-    for first, verdict in [("SELECT 1", "refused"), ("SELECT 3", "wrong")]:
-        got = outcomes(differ.through, f"{first}; {refusal}", way="simple")
-        assert judge("", "simple", wanted, got).verdict == verdict
+OURS = "DO $$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{}'; END$$"
 
 
-def test_writes_are_undone(differ: Differ) -> None:
-    assert [d.verdict for d in differ.run_undone("DELETE FROM t")] == ["equal"] * 4
-    assert [d.verdict for d in differ.run_undone("DELETE FROM t WHERE a = $1", [b"1"])] == ["equal"] * 3
-    assert differ.run("SELECT count(*) FROM t").direct[0].rows == ((b"2",),)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_refusal_is_pgveils_own_error(differ: Pair, way: Way) -> None:
+    """The server's own 0A000 is none: nothing says that it is the same on a plaintext database."""
+    sql = OURS.format("0A000")
+    assert differ.step(sql, way=way).verdict == "equal"
+    one = outcomes(differ.direct, sql, (), way)
+    assert refusal(one) is None
+    assert refusal((replace(one[-1], routine="pgveil"),)) == "0A000"
+    assert judge(sql, (), way, outcomes(differ.direct, "SELECT 1", (), way), one).verdict == "wrong"
+
+
+def test_writes_are_undone(differ: Pair) -> None:
+    for way in WAYS:
+        assert differ.undone("DELETE FROM t", (), way).verdict == "equal"
+    for way in WAYS[1:]:
+        assert differ.undone("DELETE FROM t WHERE a = $1", ["1"], way).verdict == "equal"
+    assert differ.step("SELECT count(*) FROM t").direct[0].rows == ((b"2",),)
+
+
+def test_parameters_in_every_way(differ: Pair) -> None:
+    given: list[tuple[str, Param]] = [
+        ("int", "7"), ("date", "2001-02-03"), ("text", "x"), ("text", b"x"), ("text[]", ["a", None, 'q"\\']),
+        ("uuid", "0191d5c8-7a3e-7c1a-8f00-000000000001"), ("text[]", []), ("int", None), ("int", "none"),
+    ]  # fmt: skip
+    for type_name, param in given:
+        seen = {outcomes(differ.direct, f"SELECT $1::{type_name}::text", [param], way)[-1].rows for way in WAYS[1:]}
+        assert len(seen) == 1, (type_name, param, seen)

@@ -17,8 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.differential.casefile import Param
-from tests.differential.ways import Connection, Way, outcomes
+from tests.kit.differ import Connection, Param, Way, outcomes
 from tests.kit.pgveil import Pgveil
 from tests.kit.servers import Server
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from proxy import tokens
-from tests.kit.differ import WAYS, Differ, Way, outcomes
+from tests.kit.differ import WAYS, Pair, Param, Way, outcomes
 from tests.kit.pgveil import Pgveil
 from tests.kit.servers import Server, fresh_database
 
@@ -78,24 +78,24 @@ def pgveil(pg: Server, twins: tuple[str, str]) -> Iterator[Pgveil]:
 
 
 @pytest.fixture
-def differ(pg: Server, pgveil: Pgveil, twins: tuple[str, str]) -> Iterator[Differ]:
+def differ(pg: Server, pgveil: Pgveil, twins: tuple[str, str]) -> Iterator[Pair]:
     """Empty tables on both sides."""
     empty = 'TRUNCATE kinds, facades, "inner", "Mixed Case", parents, children'
     for name in twins:
         pg.psql(empty, name)
-    pair = Differ(lambda: pg.connect(twins[0]), lambda: pgveil.connect(twins[1]))
+    pair = Pair(pg.connect(twins[0]), pgveil.connect(twins[1]))
     yield pair
     pair.close()
 
 
-def same(differ: Differ, sql: str, params: tuple[bytes | None, ...] = (), ways: tuple[Way, ...] | None = None) -> None:
+def same(differ: Pair, sql: str, params: tuple[Param, ...] = (), ways: tuple[Way, ...] | None = None) -> None:
     """Equal, and no refusal, in every way (a statement that writes: give one)."""
     for way in ways or (WAYS[1:] if params else WAYS):
-        difference = differ.run(sql, params, way)
-        assert difference.verdict == "equal", str(difference)
+        step = differ.step(sql, params, way)
+        assert step.verdict == "equal", str(step)
 
 
-def both(differ: Differ, sql: str) -> None:
+def both(differ: Pair, sql: str) -> None:
     for connection in (differ.direct, differ.through):
         connection.execute(sql.encode())
 
@@ -116,7 +116,7 @@ KINDS = f"""INSERT INTO kinds VALUES
     (5, E'\\\\ \\'"\\t\\n', 'Zoë 😀', 'Zoë', '{{{SOMEONE}}}')"""
 
 
-def test_column_types(differ: Differ, pg: Server, twins: tuple[str, str]) -> None:
+def test_column_types(differ: Pair, pg: Server, twins: tuple[str, str]) -> None:
     same(differ, KINDS, ways=("simple",))
     for asked in ("t", "v", "c", "u", "*", "id, c, t"):
         same(differ, f"SELECT {asked} FROM kinds ORDER BY id")
@@ -126,14 +126,14 @@ def test_column_types(differ: Differ, pg: Server, twins: tuple[str, str]) -> Non
 @pytest.mark.parametrize(
     "column, value", [("t", "x"), ("v", "varchar"), ("c", "char"), ("c", "char   "), ("u", SOMEONE)]
 )
-def test_equality_is_the_types(differ: Differ, column: str, value: str) -> None:
+def test_equality_is_the_types(differ: Pair, column: str, value: str) -> None:
     same(differ, KINDS, ways=("simple",))
     for op in ("=", "<>", "IS DISTINCT FROM"):
         same(differ, f"SELECT id FROM kinds WHERE {column} {op} '{value}'")
-        same(differ, f"SELECT id FROM kinds WHERE {column} {op} $1", (value.encode(),))
+        same(differ, f"SELECT id FROM kinds WHERE {column} {op} $1", (value,))
     same(differ, f"SELECT id FROM kinds WHERE {column} IN ('{value}', '{value}')")
     same(differ, f"SELECT count(DISTINCT {column}), count({column}) FROM kinds")
-    same(differ, f"SELECT id FROM kinds WHERE {column} = ANY($1)", (f'{{"{value}"}}'.encode(),))
+    same(differ, f"SELECT id FROM kinds WHERE {column} = ANY($1)", ([value],))
 
 
 FACADES = f"""INSERT INTO facades VALUES
@@ -147,7 +147,7 @@ FACADES = f"""INSERT INTO facades VALUES
 @pytest.mark.parametrize("style", ["ISO, MDY", "German, DMY", "SQL, DMY", "Postgres, MDY"])
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
 def test_facades_are_the_types_they_say(
-    differ: Differ, pg: Server, twins: tuple[str, str], style: str, zone: str
+    differ: Pair, pg: Server, twins: tuple[str, str], style: str, zone: str
 ) -> None:
     both(differ, f"SET TimeZone = '{zone}'")
     same(differ, FACADES, ways=("simple",))
@@ -159,26 +159,26 @@ def test_facades_are_the_types_they_say(
 
 @pytest.mark.parametrize(
     "column, text",
-    [("d", b"1987-04-12"), ("i", b" 42 "), ("n", b"12.35"), ("n", b"12.350"), ("ts", b"2026-01-10 10:34:56.789+00"),
-     ("u", SOMEONE.replace("-", "").encode()), ("s", b"short")],
+    [("d", "1987-04-12"), ("i", " 42 "), ("n", "12.35"), ("n", "12.350"), ("ts", "2026-01-10 10:34:56.789+00"),
+     ("u", SOMEONE.replace("-", "")), ("s", "short")],
 )  # fmt: skip
-def test_facades_are_compared_as_their_types(differ: Differ, column: str, text: bytes) -> None:
+def test_facades_are_compared_as_their_types(differ: Pair, column: str, text: str) -> None:
     same(differ, FACADES, ways=("simple",))
     same(differ, f"SELECT id, {column} FROM facades WHERE {column} = $1", (text,))
-    same(differ, f"SELECT id FROM facades WHERE {column} IN ('{text.decode()}')")
+    same(differ, f"SELECT id FROM facades WHERE {column} IN ('{text}')")
     same(differ, f"UPDATE facades SET {column} = $1 WHERE id = 3", (text,), ways=("text",))
     same(differ, f"SELECT id, {column} FROM facades WHERE {column} = $1", (text,))
 
 
-def test_facades_on_uuid_columns(differ: Differ, pg: Server, twins: tuple[str, str]) -> None:
+def test_facades_on_uuid_columns(differ: Pair, pg: Server, twins: tuple[str, str]) -> None:
     insert = 'INSERT INTO "inner" VALUES ($1, $2, $3) RETURNING d, i'
-    same(differ, insert, (b"1", b"2001-02-03", b"17"), ways=("prepared",))
-    same(differ, insert, (b"2", None, None), ways=("binary",))
-    same(differ, 'SELECT * FROM "inner" WHERE d = $1 AND i = $2', (b"2001-02-03", b"17"))
+    same(differ, insert, ("1", "2001-02-03", "17"), ways=("prepared",))
+    same(differ, insert, ("2", None, None), ways=("binary",))
+    same(differ, 'SELECT * FROM "inner" WHERE d = $1 AND i = $2', ("2001-02-03", "17"))
     hidden(pg, twins[1], 'SELECT d, i FROM "inner"')
 
 
-def test_drivers_get_python_values(differ: Differ) -> None:
+def test_drivers_get_python_values(differ: Pair) -> None:
     both(
         differ,
         FACADES.replace("'infinity'", "'2020-02-02'")
@@ -224,18 +224,16 @@ FAULTY = [
 
 
 @pytest.mark.parametrize("sql, state", FAULTY)
-def test_a_value_that_is_none_fails_as_on_the_server(differ: Differ, sql: str, state: str | None) -> None:
+def test_a_value_that_is_none_fails_as_on_the_server(differ: Pair, sql: str, state: str | None) -> None:
     same(differ, FACADES, ways=("simple",))
     for way in WAYS:
-        difference = differ.run(sql, (), way)
-        # A literal that is too long fails with Parse already, as a server's would that computed constants then.
-        assert difference.verdict != "wrong" or way == "prepared", str(difference)
-        assert difference.through[-1].sqlstate == (state or "0A000"), str(difference)
-        assert difference.direct[-1].sqlstate == (state or "22001"), str(difference)
+        step = differ.step(sql, (), way)
+        assert step.verdict == ("equal" if state else "refused"), str(step)
+        assert state is None or step.through[-1].sqlstate == state, str(step)
 
 
-def test_a_parameter_that_is_none_fails_as_on_the_server(differ: Differ) -> None:
-    for column, value in (("d", b"2001-02-30"), ("i", b"twelve"), ("s", b"too long"), ("u", b"no"), ("n", b"1e20")):
+def test_a_parameter_that_is_none_fails_as_on_the_server(differ: Pair) -> None:
+    for column, value in (("d", "2001-02-30"), ("i", "twelve"), ("s", "too long"), ("u", "no"), ("n", "1e20")):
         same(differ, f"UPDATE facades SET {column} = $1", (value,))
         same(differ, f"INSERT INTO facades (id, {column}) VALUES (1, $1)", (value,))
     same(differ, "INSERT INTO kinds (id, t) VALUES (1, $1)", (b"\xff\xfe",))  # 22021
@@ -244,9 +242,9 @@ def test_a_parameter_that_is_none_fails_as_on_the_server(differ: Differ) -> None
 # ---- sizes, names, encodings, old strings
 
 
-def test_values_of_a_megabyte(differ: Differ, pg: Server, twins: tuple[str, str]) -> None:
-    big = ("größer " * 150_000).encode()
-    assert len(big) > 1_000_000
+def test_values_of_a_megabyte(differ: Pair, pg: Server, twins: tuple[str, str]) -> None:
+    big = "größer " * 150_000
+    assert len(big.encode()) > 1_000_000
     same(differ, "INSERT INTO kinds (id, t) VALUES (1, $1)", (big,), ways=("prepared",))
     same(differ, f"INSERT INTO kinds (id, t) VALUES (2, '{'y' * 1_000_000}')", ways=("simple",))
     same(differ, "SELECT t FROM kinds ORDER BY id")
@@ -254,7 +252,7 @@ def test_values_of_a_megabyte(differ: Differ, pg: Server, twins: tuple[str, str]
     hidden(pg, twins[1], "SELECT t FROM kinds")
 
 
-def test_mixed_case_and_long_names(differ: Differ, pg: Server, twins: tuple[str, str]) -> None:
+def test_mixed_case_and_long_names(differ: Pair, pg: Server, twins: tuple[str, str]) -> None:
     same(differ, """INSERT INTO "Mixed Case" VALUES (1, 'a@example.com', 'long')""", ways=("simple",))
     same(differ, 'SELECT * FROM "Mixed Case"')
     same(
@@ -265,7 +263,7 @@ def test_mixed_case_and_long_names(differ: Differ, pg: Server, twins: tuple[str,
     hidden(pg, twins[1], f'SELECT "E-Mail", {LONG_NAME} FROM "Mixed Case"')
 
 
-def test_latin1_and_utf8_clients_share_values(differ: Differ, pgveil: Pgveil, twins: tuple[str, str]) -> None:
+def test_latin1_and_utf8_clients_share_values(differ: Pair, pgveil: Pgveil, twins: tuple[str, str]) -> None:
     with pgveil.connect(twins[1], client_encoding="LATIN1") as latin, pgveil.connect(twins[1]) as utf8:
         latin.execute("INSERT INTO kinds (id, t) VALUES (1, 'café'), (2, %s)", ("thé",))
         assert latin.execute("SELECT t FROM kinds ORDER BY id").fetchall() == [("café",), ("thé",)]
@@ -279,14 +277,14 @@ def test_latin1_and_utf8_clients_share_values(differ: Differ, pgveil: Pgveil, tw
             latin.execute("SELECT t FROM kinds WHERE id = 3")
 
 
-def test_a_latin1_client_beside_its_twin(differ: Differ) -> None:
+def test_a_latin1_client_beside_its_twin(differ: Pair) -> None:
     both(differ, "SET client_encoding = 'LATIN1'")
     same(differ, "INSERT INTO kinds (id, t, c) VALUES (1, 'Zoë', 'Zoë')", ways=("simple",))
     same(differ, "SELECT t, c FROM kinds WHERE t = 'Zoë'")
     same(differ, "SELECT t, c FROM kinds WHERE c = $1", ("Zoë".encode("latin-1"),))
 
 
-def test_strings_of_old(differ: Differ) -> None:
+def test_strings_of_old(differ: Pair) -> None:
     both(differ, "SET standard_conforming_strings = off; SET escape_string_warning = off")
     same(differ, r"INSERT INTO kinds (id, t) VALUES (1, 'it\'s a \\ \x41'), (2, E'\\x'), (3, $$\x$$)", ways=("simple",))
     same(differ, r"SELECT id, t FROM kinds WHERE t = 'it\'s a \\ A'")
@@ -297,7 +295,7 @@ def test_strings_of_old(differ: Differ) -> None:
 # ---- constraints
 
 
-def test_uniqueness_and_foreign_keys(differ: Differ, pg: Server, twins: tuple[str, str]) -> None:
+def test_uniqueness_and_foreign_keys(differ: Pair, pg: Server, twins: tuple[str, str]) -> None:
     for sql in (
         "INSERT INTO parents VALUES ('a@example.com'), ('b@example.com')",
         "INSERT INTO parents VALUES ('a@example.com')",
@@ -327,7 +325,7 @@ def told(connection: "psycopg.Connection[Any]", sql: str) -> tuple[str | None, .
     return (diag.sqlstate, diag.message_primary, diag.message_detail, diag.table_name, diag.constraint_name)
 
 
-def test_details_of_the_servers_errors_are_the_twins(differ: Differ) -> None:
+def test_details_of_the_servers_errors_are_the_twins(differ: Pair) -> None:
     both(differ, "INSERT INTO parents VALUES ('a@example.com'); INSERT INTO children VALUES (1, 'a@example.com')")
     for sql in (
         "INSERT INTO parents VALUES ('a@example.com')",

@@ -81,13 +81,21 @@ class Chaos:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.upstream))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self.upstream))
+                except OSError:
+                    client.close()
+                    continue
                 self._open += [client, server]
                 self._spawn(_Relay(self, client, server).run)
 
 
 class _Relay:
-    """One connection, in one thread: so a close takes effect at once, nobody else sits in recv."""
+    """One connection, in one thread: so a close takes effect at once, nobody else sits in recv.
+
+    Invariant: when `run` is over, for whatever reason, both sockets are closed: a side that is gone takes the other
+    with it, as its own kernel would have told it.
+    """
 
     def __init__(self, owner: Chaos, client: socket.socket, server: socket.socket) -> None:
         self.owner, self.plan = owner, owner.plan
@@ -96,16 +104,25 @@ class _Relay:
             server: ("to_client", client),
         }
         self.left = self.plan.after
-        for one in self.ways:
+        self._sockets = (client, server)
+        for one in self._sockets:
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def run(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while self.ways:
-                self._due()
-                ready, _, _ = select.select([s for s in self.ways if not self._stalled(s)], [], [], POLL)
-                for source in ready:
-                    self._move(source)
+        try:
+            self._relay()
+        except (OSError, ValueError):  # a side is gone; or `close` took the sockets away
+            pass
+        finally:
+            for one in self._sockets:
+                one.close()
+
+    def _relay(self) -> None:
+        while self.ways:
+            self._due()
+            ready, _, _ = select.select([s for s in self.ways if not self._stalled(s)], [], [], POLL)
+            for source in ready:
+                self._move(source)
 
     def _mine(self, source: socket.socket) -> bool:
         return self.plan.do != "nothing" and self.ways[source][0] == self.plan.way
@@ -139,9 +156,9 @@ class _Relay:
             target.shutdown(socket.SHUT_WR)
             return
         size = 1 if self._mine(source) and self.left == 0 and self.plan.do == "dribble" else len(data)
+        self.owner.counts[way] += len(data)  # before anybody can have seen them
         for at in range(0, len(data), size):
             target.sendall(data[at : at + size])
-        self.owner.counts[way] += len(data)
         if counted:
             self.left -= len(data)
             self._due()

@@ -1,153 +1,248 @@
-"""One statement on two connections, a plaintext database direct and a tokenised one through pgveil, four ways each;
-what a client can see must be the same.
+"""One text on two connections, a plaintext database direct and its tokenised twin through pgveil, in one way of the
+protocol; what a client can see must be the same.
 
-Compared: rows (as the client's bytes, before any decoding), column names, type OIDs, command tags, SQLSTATE,
-transaction status. Not compared: texts of errors, and by default the order of rows where a statement has no ORDER BY.
-The rule of the differential tests: equal, or SQLSTATE 0A000 through pgveil; anything else is wrong.
+Compared: rows as the client's bytes, column names, type OIDs and modifiers, parameter types, command tags, transaction
+status, and of an error SQLSTATE, all texts, position and object names. Order of rows only where the text orders them.
+
+`step` asks pgveil first. Where it refuses, the plaintext side gets a statement that fails in the same way instead, so
+both stay in the same state and nothing happened on either.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+import struct
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Final, Literal, cast
 
 import psycopg
 from psycopg import pq
 
+# bytes go as they are, in text format, whatever the parameter's type.
+Param = str | bytes | None | list[str | None]
 Way = Literal["simple", "text", "binary", "prepared"]
-WAYS: Final[tuple[Way, ...]] = ("simple", "text", "binary", "prepared")
 Verdict = Literal["equal", "refused", "wrong"]
-REFUSED: Final = "0A000"
+WAYS: Final[tuple[Way, ...]] = ("simple", "text", "binary", "prepared")
+FIELDS: Final = (
+    pq.DiagnosticField.SEVERITY, pq.DiagnosticField.SQLSTATE, pq.DiagnosticField.MESSAGE_PRIMARY,
+    pq.DiagnosticField.MESSAGE_DETAIL, pq.DiagnosticField.MESSAGE_HINT, pq.DiagnosticField.STATEMENT_POSITION,
+    pq.DiagnosticField.SCHEMA_NAME, pq.DiagnosticField.TABLE_NAME, pq.DiagnosticField.COLUMN_NAME,
+    pq.DiagnosticField.DATATYPE_NAME, pq.DiagnosticField.CONSTRAINT_NAME,
+)  # fmt: skip
+REFUSED: Final = ("0A000", "54000")
+FAILS: Final = "SELECT pgveil.refused"  # 42P01 when parsed, as a refusal is
+_NAMES = itertools.count()
+Cell = bytes | None
+Connection = psycopg.Connection[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
-    """What one result says. columns: (name, type OID, typmod). rows: field bytes, None for NULL. status: I, T or E."""
+    """What one result says. report: FIELDS of an error; routine: its R field, 'pgveil' for one of ours."""
 
     tag: str
-    sqlstate: str
-    columns: tuple[tuple[str, int, int], ...]
-    rows: tuple[tuple[bytes | None, ...], ...]
+    report: tuple[Cell, ...]
+    columns: tuple[tuple[bytes, int, int, int], ...]
+    parameters: tuple[int, ...]
+    rows: tuple[tuple[Cell, ...], ...]
     status: str
+    routine: str = ""
 
-    def unordered(self) -> "Outcome":
-        return replace(self, rows=tuple(sorted(self.rows, key=repr)))
+    @property
+    def sqlstate(self) -> str:
+        """Empty where it is no error."""
+        return (self.report[1] or b"").decode()
 
-    def __repr__(self) -> str:
-        return f"Outcome({self.tag or self.sqlstate}, {self.columns}, {len(self.rows)} rows, {self.status})"
+    def comparable(self, ordered: bool) -> "Outcome":
+        rows = self.rows if ordered else tuple(sorted(self.rows, key=repr))
+        return replace(self, rows=rows, routine="")
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A statement with what both sides said."""
+@dataclass(frozen=True)
+class Step:
+    """A text, how it was sent, and what both sides said."""
 
     sql: str
+    params: tuple[Param, ...]
     way: Way
     verdict: Verdict
     direct: tuple[Outcome, ...]
     through: tuple[Outcome, ...]
 
     def __str__(self) -> str:
-        lines = [f"{self.verdict} ({self.way}): {self.sql}", f"  direct:  {list(self.direct)}"]
-        lines.append(f"  through: {list(self.through)}")
-        return "\n".join([*lines, *self._first_rows()])
-
-    def _first_rows(self) -> list[str]:
-        for direct, through in zip(self.direct, self.through, strict=False):
-            for a, b in zip(direct.rows, through.rows, strict=False):
-                if a != b:
-                    return [f"  first rows that differ: {a} {b}"]
-        return []
+        lines = [f"{self.verdict} ({self.way}): {self.sql}"]
+        lines += [f"  with: {list(self.params)}"] if self.params else []
+        for name, outcomes in (("direct", self.direct), ("through", self.through)):
+            lines += [f"  {name}: {_short(outcome)}" for outcome in outcomes]
+        return "\n".join(lines)
 
 
-def outcomes(
-    connection: "psycopg.Connection[Any]", sql: str, params: Sequence[bytes | None] = (), way: Way = "text"
-) -> tuple[Outcome, ...]:
-    """Run it that way. params: as text, for the ways that have any; ValueError for 'simple' with parameters."""
-    wire = connection.pgconn
-    text = sql.encode(connection.info.encoding)
-    if way == "simple":
-        if params:
-            raise ValueError("a simple Query has no parameters")
-        results = _simple(wire, text)
-    elif way == "prepared":
-        results = _prepared(wire, text, params)
-    else:
-        results = [wire.exec_params(text, params, result_format=int(way == "binary"))]
-    return tuple(_outcome(wire, result) for result in results)
+def _short(outcome: Outcome) -> str:
+    report = [part.decode(errors="replace") for part in outcome.report if part is not None]
+    rows = list(outcome.rows[:12])
+    return f"{outcome.tag or report} {list(outcome.columns)} {list(outcome.parameters)} {rows} {outcome.status}"
 
 
-def _simple(wire: pq.abc.PGconn, text: bytes) -> list[pq.abc.PGresult]:
-    wire.send_query(text)
-    out = []
-    while result := wire.get_result():
-        out.append(result)
-    return out
+class Pair:
+    """Two connections kept in step: a plaintext database direct, its tokenised twin through pgveil."""
 
-
-def _prepared(wire: pq.abc.PGconn, text: bytes, params: Sequence[bytes | None]) -> list[pq.abc.PGresult]:
-    """Parse, Describe, Bind, Execute with a name, each with its own Sync; then the name is given back."""
-    prepared = wire.prepare(b"differ", text)
-    if prepared.status != pq.ExecStatus.COMMAND_OK:
-        return [prepared]
-    described = wire.describe_prepared(b"differ")
-    done = wire.exec_prepared(b"differ", cast(Any, params))  # None is NULL, whatever its annotation says
-    if wire.transaction_status != pq.TransactionStatus.INERROR:
-        wire.exec_(b"DEALLOCATE differ")
-    return [described, done]
-
-
-def _outcome(wire: pq.abc.PGconn, result: pq.abc.PGresult) -> Outcome:
-    state = result.error_field(pq.DiagnosticField.SQLSTATE)
-    names = [(result.fname(i) or b"").decode() for i in range(result.nfields)]
-    columns = tuple((name, result.ftype(i), result.fmod(i)) for i, name in enumerate(names))
-    rows = tuple(tuple(result.get_value(r, c) for c in range(result.nfields)) for r in range(result.ntuples))
-    tag = (result.command_status or b"").decode()
-    return Outcome(
-        tag, state.decode() if state else "", columns, rows, pq.TransactionStatus(wire.transaction_status).name
-    )
-
-
-def judge(sql: str, way: Way, direct: tuple[Outcome, ...], through: tuple[Outcome, ...]) -> Difference:
-    """equal; refused: it ended with 0A000 and what came before is the same; wrong."""
-    a, b = (direct, through) if "order by" in sql.lower() else (_unordered(direct), _unordered(through))
-    if a == b:
-        return Difference(sql, way, "equal", direct, through)
-    refused = bool(b) and b[-1].sqlstate == REFUSED and b[:-1] == a[: len(b) - 1]
-    return Difference(sql, way, "refused" if refused else "wrong", direct, through)
-
-
-def _unordered(results: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
-    return tuple(result.unordered() for result in results)
-
-
-class Differ:
-    """Two connections kept in step. `run` after `run`; a failed transaction is rolled back on both by `reset`."""
-
-    def __init__(
-        self, direct: Callable[[], "psycopg.Connection[Any]"], through: Callable[[], "psycopg.Connection[Any]"]
-    ) -> None:
-        self.direct, self.through = direct(), through()
-
-    def run(self, sql: str, params: Sequence[bytes | None] = (), way: Way = "text") -> Difference:
-        """Both run it, once."""
-        return judge(sql, way, outcomes(self.direct, sql, params, way), outcomes(self.through, sql, params, way))
-
-    def run_undone(self, sql: str, params: Sequence[bytes | None] = ()) -> list[Difference]:
-        """Every way that fits, each in a transaction of its own that is rolled back: for statements that write."""
-        out = []
-        for way in WAYS if not params else WAYS[1:]:
-            self._both(b"BEGIN")
-            out.append(self.run(sql, params, way))
-            self._both(b"ROLLBACK")
-        return out
-
-    def reset(self) -> None:
-        self._both(b"ROLLBACK")
-
-    def _both(self, command: bytes) -> None:
-        for connection in (self.direct, self.through):
-            connection.pgconn.exec_(command)
+    def __init__(self, direct: Connection, through: Connection) -> None:
+        self.direct, self.through = direct, through
 
     def close(self) -> None:
         self.direct.close()
         self.through.close()
+
+    def step(self, sql: str, params: Sequence[Param] = (), way: Way = "text") -> Step:
+        """Both run it, once, in that way. A simple Query has no parameters: use another way."""
+        through = outcomes(self.through, sql, params, way)
+        code = refusal(through)
+        if code not in REFUSED:
+            return judge(sql, params, way, outcomes(self.direct, sql, params, way), through)
+        direct = outcomes(self.direct, FAILS, (), way)
+        in_step = direct[-1].status == through[-1].status
+        return Step(sql, tuple(params), way, "refused" if in_step else "wrong", direct, through)
+
+    def both(self, command: str) -> None:
+        for connection in (self.direct, self.through):
+            done = connection.pgconn.exec_(command.encode())
+            assert done.status == pq.ExecStatus.COMMAND_OK, done.error_message
+
+    def undone(self, sql: str, params: Sequence[Param], way: Way) -> Step:
+        """The same in a transaction that is rolled back."""
+        self.both("BEGIN")
+        step = self.step(sql, params, way)
+        self.both("ROLLBACK")
+        return step
+
+
+def judge(
+    sql: str, params: Sequence[Param], way: Way, direct: tuple[Outcome, ...], through: tuple[Outcome, ...]
+) -> Step:
+    """What both said to a text that was not refused: equal or wrong."""
+    same = _equal(direct, through, "order by" in sql.lower())
+    return Step(sql, tuple(params), way, "equal" if same else "wrong", direct, through)
+
+
+def _equal(direct: tuple[Outcome, ...], through: tuple[Outcome, ...], ordered: bool) -> bool:
+    if refusal(through) is not None:
+        if not _says_the_same(direct[-1], through[-1]):
+            return False
+        # A literal's fault is seen when the text is parsed here, and when it runs there.
+        direct, through = direct[: len(through) - 1], through[:-1]
+    return [a.comparable(ordered) for a in direct] == [b.comparable(ordered) for b in through]
+
+
+def _says_the_same(direct: Outcome, through: Outcome) -> bool:
+    """An error that pgveil found in a value in the server's stead: same SQLSTATE; its words leave the value out."""
+    return direct.report[1] == through.report[1] and direct.status == through.status
+
+
+def refusal(found: tuple[Outcome, ...]) -> str | None:
+    """The SQLSTATE of pgveil's own error, if the last outcome is one."""
+    if not found or found[-1].routine != "pgveil":
+        return None
+    return found[-1].sqlstate
+
+
+def outcomes(connection: Connection, sql: str, params: Sequence[Param] = (), way: Way = "text") -> tuple[Outcome, ...]:
+    """What that connection says to it. A simple Query has no parameters."""
+    wire = connection.pgconn
+    text = sql.encode(connection.info.encoding)
+    given = [_text(param) for param in params]
+    if way == "simple":
+        assert not params
+        found = _simple(wire, text)
+    elif way == "text":
+        found = [wire.exec_params(text, given)]
+    else:
+        found = _named(wire, text, params, binary=way == "binary")
+    return tuple(_outcome(wire, result) for result in found)
+
+
+def _simple(wire: pq.abc.PGconn, text: bytes) -> list[pq.abc.PGresult]:
+    wire.send_query(text)
+    found = []
+    while result := wire.get_result():
+        found.append(result)
+    return found
+
+
+def _named(wire: pq.abc.PGconn, text: bytes, params: Sequence[Param], binary: bool) -> list[pq.abc.PGresult]:
+    """Parse, Describe, Bind and Execute with a name, each with its own Sync; then the name is given back."""
+    name = b"differ%d" % next(_NAMES)
+    parsed = wire.prepare(name, text)
+    if parsed.status != pq.ExecStatus.COMMAND_OK:
+        return [parsed]
+    described = wire.describe_prepared(name)
+    oids = [described.param_type(i) for i in range(described.nparams)]
+    cells = [_binary(p, oid) if binary else (_text(p), 0) for p, oid in zip(params, oids, strict=False)]
+    values, formats = [cell for cell, _ in cells], [pq.Format(code) for _, code in cells]
+    done = wire.exec_prepared(name, cast(Any, values), formats, pq.Format(int(binary)))
+    if wire.transaction_status != pq.TransactionStatus.INERROR:
+        wire.exec_(b"DEALLOCATE " + name)
+    return [described, done]
+
+
+def _outcome(wire: pq.abc.PGconn, result: pq.abc.PGresult) -> Outcome:
+    columns = tuple(
+        (result.fname(i) or b"", result.ftype(i), result.fmod(i), result.fformat(i)) for i in range(result.nfields)
+    )
+    rows = tuple(tuple(result.get_value(r, c) for c in range(result.nfields)) for r in range(result.ntuples))
+    return Outcome(
+        (result.command_status or b"").decode(),
+        tuple(result.error_field(field) for field in FIELDS),
+        columns,
+        tuple(result.param_type(i) for i in range(result.nparams)),
+        rows,
+        pq.TransactionStatus(wire.transaction_status).name,
+        (result.error_field(pq.DiagnosticField.SOURCE_FUNCTION) or b"").decode(),
+    )
+
+
+# ---- parameters --------------------------------------------------------------------------------------------------
+
+
+def _text(param: Param) -> Cell:
+    if isinstance(param, list):
+        return ("{" + ",".join(map(_element, param)) + "}").encode()
+    return param.encode() if isinstance(param, str) else param
+
+
+def _element(value: str | None) -> str:
+    return "NULL" if value is None else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_INTEGERS: Final = {21: "!h", 23: "!i", 20: "!q"}
+_EPOCH: Final = date(2000, 1, 1)
+
+
+def _binary(param: Param, oid: int) -> tuple[Cell, int]:
+    """(bytes, format) for a parameter of that type: binary where it is written here, else text."""
+    if isinstance(param, list):
+        return (_array(param), 1) if oid in (1009, 1015) else (_text(param), 0)
+    if param is None:
+        return None, 1
+    if isinstance(param, bytes):
+        return param, 0
+    try:
+        if oid in _INTEGERS:
+            return struct.pack(_INTEGERS[oid], int(param)), 1
+        if oid == 2950:
+            return uuid.UUID(param).bytes, 1
+        if oid == 1082:
+            return struct.pack("!i", (date.fromisoformat(param) - _EPOCH).days), 1
+    except (ValueError, struct.error):
+        return param.encode(), 0
+    return param.encode(), int(oid in (25, 1042, 1043))
+
+
+def _array(values: list[str | None]) -> bytes:
+    """As array_send() writes a one-dimensional text[]."""
+    parts = [struct.pack("!iiI", 1 if values else 0, int(None in values), 25)]
+    parts += [struct.pack("!ii", len(values), 1)] if values else []
+    for value in values:
+        data = b"" if value is None else value.encode()
+        parts.append(struct.pack("!i", -1 if value is None else len(data)) + data)
+    return b"".join(parts)
