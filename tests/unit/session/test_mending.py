@@ -231,6 +231,14 @@ def test_a_server_that_is_gone_ends_the_link() -> None:
     assert told(link) == ("E", b"FATAL 57P03") and link.closed
 
 
+def test_a_server_that_goes_when_all_is_well_or_made_up_for_gives_no_error() -> None:
+    well, mended = Link(), asked(Link())
+    mended.server(rowed(mended), done("SELECT 1"), ready()).got()
+    for link in (well, mended):
+        link.session.server_eof()
+        assert link.drain().got() == [] and link.closed
+
+
 # ---- order ------------------------------------------------------------------------------------------------------
 
 

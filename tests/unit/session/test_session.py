@@ -5,16 +5,28 @@ from dataclasses import replace
 import pytest
 
 from proxy.errors import Bug, Refusal
-from proxy.session.effects import CancelUpstream, Close, Failure, LoadCatalog, StartTls, ToClient
+from proxy.session.effects import (
+    Analyse,
+    CancelUpstream,
+    Close,
+    Failure,
+    LoadCatalog,
+    Note,
+    Reveal,
+    StartTls,
+    ToClient,
+)
 from proxy.session.session import Session
 from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY
 from proxy.session.world import World
 from proxy.sql.catalog import Column
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
+    EMAIL,
     RELATIONS,
     SYNC,
     Link,
+    columns,
     done,
     error,
     failed,
@@ -22,6 +34,7 @@ from tests.unit.session.driver import (
     parse,
     query,
     ready,
+    row,
     split,
     world,
 )
@@ -129,6 +142,31 @@ def test_a_statement_before_authentication_closes_the_link() -> None:
     assert error(link.to_client)[b"C"] == b"08P01"
 
 
+def test_a_client_that_is_turned_away_is_told_so_before_the_server_hears_of_it() -> None:
+    session = Session(turned_away=Refusal("too-many-connections", "no link is free"))
+    session.client_bytes(STARTUP)
+    note, told, *closes = session.take_effects()
+    assert isinstance(told, ToClient) and error(told.data)[b"S"] == b"FATAL" and error(told.data)[b"C"] == b"53300"
+    assert isinstance(note, Note) and note.facts["code"] == "too-many-connections"
+    assert closes == [Close("client", "too-many-connections"), Close("server", "too-many-connections")]
+
+
+def test_a_client_that_is_turned_away_may_cancel() -> None:
+    packet = m.build_cancel_request(7, b"k" * 32)
+    session = Session(turned_away=Refusal("too-many-connections", "no link is free"))
+    session.client_bytes(packet)
+    assert session.take_effects() == [CancelUpstream(packet), Close("client", "cancel request")]
+
+
+def test_what_is_reported_before_authentication_is_done_counts() -> None:
+    """Servers report behind AuthenticationOk; the protocol does not say that a pool has to."""
+    link = fresh()
+    link.startup()
+    status = m.build_parameter_status(b"standard_conforming_strings", b"off")
+    assert link.server(status).to_client == status
+    assert not link.session.state.settings.conforming
+
+
 def test_passwords_go_through_and_half_of_one_does_not() -> None:
     link = fresh().client(STARTUP)
     link.to_server = b""
@@ -223,6 +261,24 @@ def test_a_policy_that_comes_later_protects_from_then_on() -> None:
     link.drain()
     link.client(query("insert into public.customers(email) values ('a@b.c')"))
     assert b"a@b.c" not in b"".join(link.sent())
+
+
+def test_a_changed_policy_is_no_matter_to_a_link_with_a_catalog_or_before_it_asked() -> None:
+    """It gets the new world by `renew`; before authentication nobody knows which database it is."""
+    link, early = Link(), fresh()
+    for each in (link, early):
+        each.held = (LoadCatalog,)
+        each.session.policy_changed()
+        assert not each.drain().asks
+
+
+def test_a_policy_that_changes_while_the_catalog_is_asked_for_asks_once() -> None:
+    link = fresh()
+    link.held = (LoadCatalog,)
+    link.startup()
+    link.server(link.greeting())
+    link.session.policy_changed()
+    assert len(link.drain().asks) == 1
 
 
 def test_a_path_set_while_nothing_was_protected_is_not_known_later() -> None:
@@ -494,13 +550,44 @@ def test_unknown_messages_close_the_link() -> None:
     assert error(link.got()[0])[b"C"] == b"08P01" and link.closed
 
 
+def test_what_broke_the_protocol_behind_a_message_that_waited_closes_the_link_when_it_is_read() -> None:
+    link = Link()
+    link.held = (Analyse,)
+    link.client(query("select id from customers") + b"?\0\0\0\4")
+    assert not link.closed
+    link.release()
+    assert kinds(link.sent()) == "Q"
+    assert error(link.got()[0])[b"C"] == b"08P01" and link.closed
+
+
+def test_the_server_is_gone_before_what_it_said_could_be_shown() -> None:
+    link = Link().client(query("select email from customers"))
+    link.held = (Reveal,)
+    link.server(columns(EMAIL), row(link.vault.token("email", b"a@b.c")), done("SELECT 1"), ready())
+    link.got()
+    link.session.server_eof()
+    assert not link.drain().closed
+    assert link.release().got() == [row(b"a@b.c"), done("SELECT 1"), ready()] and link.closed
+
+
+def test_what_waited_for_a_failed_reply_to_be_made_up_for_goes_on() -> None:
+    link = Link().client(query("begin")).server(done("BEGIN"), ready("T"))
+    link.client(query("select email from customers"))
+    link.fail[Reveal] = Refusal("vault-unavailable", "away")
+    link.server(columns(EMAIL), row(link.vault.token("email", b"a@b.c")), done("SELECT 1"), ready("T"))
+    link.sent()
+    assert link.client(query("rollback")).sent() == []
+    link.server(failed("22P02"), ready("E"))
+    assert link.sent() == [query("rollback")]
+
+
 # ---- names that are not there ---------------------------------------------------------------------------------------
 
 
 def wider() -> World:
     """With a column that another made."""
-    columns = (*RELATIONS[0].columns, Column("nosuch", 7, 25, "text", -1))
-    return world(2, relations=(replace(RELATIONS[0], columns=columns), *RELATIONS[1:]))
+    more = (*RELATIONS[0].columns, Column("nosuch", 7, 25, "text", -1))
+    return world(2, relations=(replace(RELATIONS[0], columns=more), *RELATIONS[1:]))
 
 
 @pytest.mark.parametrize("prepared", [False, True])
