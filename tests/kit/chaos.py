@@ -43,6 +43,7 @@ class Chaos:
         self.reached = threading.Event()
         self._released = threading.Event()
         self._open: list[socket.socket] = []
+        self._relays: list[_Relay] = []
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -68,6 +69,13 @@ class Chaos:
         for thread in self._threads:
             thread.join(5)
 
+    def sending(self, way: Way) -> frozenset[tuple[int, int]]:
+        """(number, bytes so far) of every connection whose receiver has not yet taken what is being sent that way.
+
+        What is in here twice was not read by its receiver in between.
+        """
+        return frozenset((i, relay.moved) for i, relay in enumerate(self._relays) if relay.sending == way)
+
     @property
     def released(self) -> bool:
         return self._released.is_set()
@@ -87,7 +95,8 @@ class Chaos:
                     client.close()
                     continue
                 self._open += [client, server]
-                self._spawn(_Relay(self, client, server).run)
+                self._relays.append(_Relay(self, client, server))
+                self._spawn(self._relays[-1].run)
 
 
 class _Relay:
@@ -104,6 +113,8 @@ class _Relay:
             server: ("to_client", client),
         }
         self.left = self.plan.after
+        self.moved = 0
+        self.sending: Way | None = None
         self._sockets = (client, server)
         for one in self._sockets:
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -114,6 +125,7 @@ class _Relay:
         except (OSError, ValueError):  # a side is gone; or `close` took the sockets away
             pass
         finally:
+            self.sending = None
             for one in self._sockets:
                 one.close()
 
@@ -157,8 +169,11 @@ class _Relay:
             return
         size = 1 if self._mine(source) and self.left == 0 and self.plan.do == "dribble" else len(data)
         self.owner.counts[way] += len(data)  # before anybody can have seen them
+        self.moved += len(data)
+        self.sending = way
         for at in range(0, len(data), size):
             target.sendall(data[at : at + size])
+        self.sending = None
         if counted:
             self.left -= len(data)
             self._due()
