@@ -40,8 +40,8 @@ FROM pg_catalog.pg_rewrite r
 JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
 WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> r.ev_class
 """
-# tgargs is the arguments in the database's encoding, a zero byte after each: blanks take their place. chr(92), as what a
-# backslash in a literal means is a setting.
+# tgargs is the arguments in the database's encoding, a zero byte after each: blanks take their place. chr(92), because
+# what a backslash in a literal means is a setting.
 TRIGGERS: Final = """
 SELECT tgrelid, tgfoid, pg_catalog.convert_from(pg_catalog.decode(pg_catalog.replace(
            pg_catalog.encode(tgargs, 'escape'), pg_catalog.chr(92) || '000', pg_catalog.chr(92) || '040'
@@ -50,10 +50,10 @@ FROM pg_catalog.pg_trigger WHERE NOT tgisinternal
 """
 PARENTS: Final = "SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits"
 # Functions whose body is text or parsed SQL; C and internal ones can't name a table of the application's. Of parsed SQL
-# the names of what it depends on: the server keeps book of it.
+# and of aggregates the names of what they depend on: the server keeps book of it.
 FUNCTIONS: Final = """
 SELECT p.oid, n.nspname, p.proname, l.lanname,
-       coalesce(p.prosrc, '') || CASE WHEN p.prosqlbody IS NULL THEN '' ELSE coalesce((
+       coalesce(p.prosrc, '') || CASE WHEN p.prosqlbody IS NULL AND p.prokind <> 'a' THEN '' ELSE coalesce((
            SELECT pg_catalog.string_agg(' ' || coalesce(c.relname, f.proname), '')
            FROM pg_catalog.pg_depend d
            LEFT JOIN pg_catalog.pg_class c
@@ -65,7 +65,7 @@ SELECT p.oid, n.nspname, p.proname, l.lanname,
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-WHERE l.lanname NOT IN ('internal', 'c') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+WHERE (l.lanname NOT IN ('internal', 'c') OR p.prokind = 'a') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 """
 # A role's own setting wins over the database's; both over the server's, which is what a role without any gets.
 PATHS: Final = """

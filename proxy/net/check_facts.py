@@ -90,6 +90,21 @@ SELECT t.oid, t.typname,
 FROM pg_catalog.pg_type t
 WHERE t.oid IN (SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ($1::pg_catalog.oid[]))
 """
+# What runs a function without being one, by a statement that need not name it. Triggers are looked at by their tables.
+CALLERS: Final = """
+SELECT DISTINCT d.refobjid, pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) AS caller
+FROM pg_catalog.pg_depend d
+JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid
+JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND l.lanname NOT IN ('internal', 'c')
+  AND d.classid IN (
+      'pg_catalog.pg_operator'::pg_catalog.regclass, 'pg_catalog.pg_cast'::pg_catalog.regclass,
+      'pg_catalog.pg_rewrite'::pg_catalog.regclass, 'pg_catalog.pg_attrdef'::pg_catalog.regclass,
+      'pg_catalog.pg_constraint'::pg_catalog.regclass, 'pg_catalog.pg_policy'::pg_catalog.regclass,
+      'pg_catalog.pg_class'::pg_catalog.regclass, 'pg_catalog.pg_event_trigger'::pg_catalog.regclass
+  )
+ORDER BY caller
+"""
 SLOTS: Final = """
 SELECT s.slot_name FROM pg_catalog.pg_replication_slots s
 WHERE s.slot_type = 'logical' AND s.database = pg_catalog.current_database() AND NOT s.temporary ORDER BY s.slot_name
@@ -160,7 +175,7 @@ class Attached:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """partitioning: `name` is the strategy (r, l, h). types: type OID -> (name, base of a domain). readable: (table,
-    attribute number) that our account may read."""
+    attribute number) that our account may read. callers: function OID -> what runs it, in the server's words."""
 
     constraints: tuple[Constraint, ...] = ()
     indexes: tuple[Index, ...] = ()
@@ -173,6 +188,7 @@ class Facts:
     slots: tuple[str, ...] = ()
     types: tuple[tuple[int, str, str], ...] = ()
     readable: frozenset[tuple[int, int]] = frozenset()
+    callers: tuple[tuple[int, str], ...] = ()
 
 
 async def read_facts(connection: "asyncpg.Connection[Any]", tables: Sequence[int], version: int) -> Facts:
@@ -202,6 +218,7 @@ async def read_facts(connection: "asyncpg.Connection[Any]", tables: Sequence[int
         slots=tuple([s["slot_name"] for s in await connection.fetch(SLOTS)]),
         types=tuple([(t["oid"], t["typname"], t["base"]) for t in await rows(TYPES)]),
         readable=frozenset([(r["attrelid"], r["attnum"]) for r in await rows(READABLE)]),
+        callers=tuple([(c["refobjid"], c["caller"]) for c in await connection.fetch(CALLERS)]),
     )
 
 

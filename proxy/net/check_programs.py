@@ -36,6 +36,7 @@ def check_programs(targets: Targets, facts: Facts, protection: Protection) -> li
         findings += _publication(publication, targets)
     findings += _slots(facts.slots, targets)
     findings += _dependents(targets, protection)
+    findings += _callers(targets, facts, protection)
     return findings
 
 
@@ -159,6 +160,18 @@ def _dependents(targets: Targets, protection: Protection) -> Iterator[Finding]:
     for name, why in sorted(protection.writes.items()):
         message = f"writing to {_dotted(name)} is refused through pgveil: {why}"
         yield _place(why, tables).finding("warning", "written-by", message, "let the application write to both tables")
+
+
+def _callers(targets: Targets, facts: Facts, protection: Protection) -> Iterator[Finding]:
+    """Operators, casts, DEFAULTs and their like over functions that are refused: a statement that runs one names no
+    function, and passes."""
+    first = next(targets.all(), None)
+    functions = {f.oid: (f.schema, f.name) for f in targets.catalog.functions}
+    for oid, caller in facts.callers if first is not None else ():
+        name = functions.get(oid, ("", ""))
+        if first is not None and oid in protection.reaching and name in protection.functions:
+            message = f"{caller} runs function {_dotted(name)} unseen: {protection.functions[name]}"
+            yield first.finding("warning", "function", message, "see what it does to protected tables, or drop it")
 
 
 def _place(text: str, tables: dict[Name, Target]) -> Target:

@@ -64,3 +64,11 @@ def test_what_triggers_hand_to_their_functions(pg: Server, database: str) -> Non
     assert len(orders.triggers) == 2
     words = orders.arguments.split()
     assert (words[0], words[-1]) == ("one", "3") and words[1].startswith("b\\") and words[1].endswith('ä"')
+
+
+def test_an_aggregate_names_its_functions(pg: Server, database: str) -> None:
+    with pg.connect(database) as connection:
+        connection.execute("CREATE FUNCTION step(int, int) RETURNS int LANGUAGE sql AS 'SELECT $1'")
+        connection.execute("CREATE AGGREGATE last_of (int) (SFUNC = step, STYPE = int)")
+    sources = {function.name: function.source for function in read(pg, database).functions}
+    assert "step" in sources["last_of"].split()

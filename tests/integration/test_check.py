@@ -107,6 +107,14 @@ INSERT INTO old VALUES ('{CANARY}');
 GRANT SELECT ON old, theirs TO {READER};
 CREATE VIEW seen AS SELECT id, email FROM people;
 CREATE VIEW listed AS SELECT count(*) FROM people;
+CREATE FUNCTION runs(text, text) RETURNS text LANGUAGE plpgsql AS $$BEGIN EXECUTE $1 || $2; RETURN $1; END$$;
+CREATE OPERATOR ### (LEFTARG = text, RIGHTARG = text, FUNCTION = runs);
+CREATE AGGREGATE running (text) (SFUNC = runs, STYPE = text);
+CREATE TABLE filled (v text DEFAULT runs('SELECT ', '1'));
+CREATE VIEW run AS SELECT runs('SELECT ', '1');
+CREATE TYPE pair AS (a text, b text);
+CREATE FUNCTION paired(pair) RETURNS text LANGUAGE sql AS $$SELECT runs($1.a, $1.b)$$;
+CREATE CAST (pair AS text) WITH FUNCTION paired;
 """
 
 # What not every build of PostgreSQL has: (how to ask, what to plant, the marks that are expected then).
@@ -184,6 +192,13 @@ EXPECTED = [
     ("people.email", "warning", "rule", "'logged'"),
     ("people.email", "warning", "view", "public.listed"),
     ("people.email", "warning", "function", "public.count_people"),
+    ("people.email", "warning", "function", "public.runs is refused"),
+    ("people.email", "warning", "function", "public.running is refused"),
+    ("people.email", "warning", "function", "public.paired is refused"),
+    ("people.email", "warning", "function", "operator public.###(text,text) runs function public.runs unseen"),
+    ("people.email", "warning", "function", "cast from public.pair to text runs function public.paired unseen"),
+    ("people.email", "warning", "function", "default value for column v of table public.filled runs function public.runs"),
+    ("people.email", "warning", "function", "rule _RETURN on view public.run runs function public.runs"),
     ("people.phone", "warning", "check-constraint", "checks nothing any more"),
     ("people.phone", "warning", "index", "'people_partial'"),
     ("people.phone", "warning", "trigger", "'looking' (public.look)"),
