@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.errors import Refusal
+from proxy.errors import Bug, Refusal
 from proxy.session.effects import Pause, Resume, Reveal, Tokenise
 from proxy.session.limits import Limits
 from proxy.wire import messages as m
@@ -19,6 +19,7 @@ from tests.unit.session.driver import (
     SYNC,
     Link,
     bind,
+    close,
     columns,
     describe,
     done,
@@ -193,6 +194,26 @@ def test_notices_between_rows() -> None:
     assert link.got() == [row(b"1", VALUE), notice, row(b"2", VALUE)]
 
 
+@pytest.mark.parametrize("end", [SYNC, query("select 1")], ids=["extended", "simple"])
+def test_copy_that_the_server_ended_does_not_leave_the_link_deaf(end: bytes) -> None:
+    """A Sync that seemed to stand in the COPY was read behind its error: its ReadyForQuery comes unexpected."""
+    link = Link().client(parse("copy notes from stdin"), bind(), execute())
+    link.server(PARSED, BOUND, m.build_copy_response(m.COPY_IN_RESPONSE, m.CopyResponse(0, (0, 0))))
+    assert kinds(link.got()) == "12G"
+    link.client(m.build_copy_data(b"x\n"), SYNC).server(failed("22P04"), ready())
+    assert kinds(link.got()) == "EZ"
+    link.sent()
+    assert link.client(end).sent() == [end]
+
+
+@pytest.mark.parametrize("frames", [(parse("select email from customers order by email"),), ()])
+def test_a_message_that_was_bound_to_fail_and_did_not_is_a_bug(frames: tuple[bytes, ...]) -> None:
+    link = Link().client(*frames or (query("select email from customers order by email"),))
+    with pytest.raises(Bug):
+        link.server(PARSED if frames else done("SELECT 1"))
+    assert link.got() == []
+
+
 # ---- descriptions ---------------------------------------------------------------------------------------------------
 
 
@@ -217,6 +238,12 @@ def test_parameter_types_are_the_clients() -> None:
     link.client(parse("insert into customers(id, born, email) values ($1, $2, $3)"), describe(), SYNC)
     link.server(PARSED, m.build_parameter_description([23, 25, 25]), NO_DATA, ready())
     assert link.got()[1] == m.build_parameter_description([23, 1082, 25])
+
+
+def test_parameter_types_of_a_statement_that_is_not_ours_are_the_servers() -> None:
+    link = Link().client(parse("select $1::int"), describe(), SYNC)
+    told = m.build_parameter_description([23])
+    assert link.server(PARSED, told, NO_DATA, ready()).got()[1] == told
 
 
 def test_one_parameter_in_two_roles() -> None:
@@ -317,6 +344,91 @@ def test_asynchronous_messages_at_any_moment() -> None:
 @pytest.mark.parametrize("frame", [PARSED, BOUND, done("SELECT 1"), NO_DATA, SUSPENDED])
 def test_replies_that_nothing_was_sent_for_close_the_link(frame: bytes) -> None:
     assert Link().server(frame).closed
+
+
+def test_without_a_catalog_reports_pass_as_they_are() -> None:
+    link = Link(protected=False).client(query("insert into customers(email) values ('x@y.z')"))
+    no = duplicate(link)
+    assert link.server(no, ready()).got() == [no, ready()]
+    assert not link.asked
+
+
+def test_a_failed_statement_counts_as_one_where_a_plan_was_made_for_it() -> None:
+    link = Link()
+    for text in ("select 1/0", "select id, email from customers where 1/0 = 1"):
+        link.client(query(text)).server(failed("22012"), ready())
+    counts = link.session.state.take_counts()
+    assert counts[("other", "passed")] == 1 and counts[("select", "failed")] == 1
+    assert ("other", "failed") not in counts
+
+
+def bind_params(frame: bytes) -> list[bytes | None]:
+    assert frame[:1] == b"B"
+    return list(m.parse_bind(frame, 5, len(frame)).params)
+
+
+@pytest.mark.parametrize(("meant", "code"), [(True, "42P05"), (False, "42P01")])
+def test_a_parse_that_failed_leaves_the_name_as_it_was(meant: bool, code: str) -> None:
+    """What the name stands for decides what of the Bind is personal data."""
+    link = Link()
+    if meant:
+        link.client(parse("insert into customers(email) values ($1)", b"s"), SYNC).server(PARSED, ready())
+    link.client(parse("select id from customers where id = $1", b"s"), describe(b"s"), SYNC)
+    link.server(failed(code), ready())
+    link.sent(), link.got()
+    link.client(bind([VALUE], b"s"), SYNC)
+    expected = link.vault.token("email", VALUE) if meant else VALUE
+    assert bind_params(link.sent()[0]) == [expected]
+
+
+def test_what_the_server_skips_is_undone_the_last_first() -> None:
+    link = Link().client(parse("insert into customers(email) values ($1)", b"s"), SYNC).server(PARSED, ready())
+    link.client(parse("select", b"x"), close(b"s"), parse("select id from customers where note = $1", b"s"), SYNC)
+    link.server(failed(), ready())
+    link.sent()
+    link.client(bind([VALUE], b"s"))
+    assert bind_params(link.sent()[0]) == [link.vault.token("email", VALUE)]
+
+
+# ---- what is failed behind the server's answer: see test_mending -----------------------------------------------------
+
+
+def failing(link: Link) -> Link:
+    """A simple query whose rows can't be shown; its first row has come."""
+    selecting(link)
+    link.fail[Reveal] = Refusal("vault-unavailable", "away")
+    return link.server(row(b"1", link.vault.token("email", VALUE)))
+
+
+def test_rows_and_an_error_behind_a_failed_row_are_dropped() -> None:
+    link = failing(Link())
+    link.server(row(b"2", link.vault.token("email", VALUE)), failed("22012"), ready())
+    assert [told[b"C"] for told in link.errors()] == [b"57P03"] and not link.closed
+
+
+def test_the_servers_last_words_behind_a_failed_row_are_not() -> None:
+    last = failed("57P01", "terminating", S="FATAL", V="FATAL")
+    assert failing(Link()).server(last).got() == [last]
+
+
+def test_an_open_batch_is_undone_by_an_error_that_the_client_never_sees() -> None:
+    link = Link().client(parse("select email from customers"), bind(), execute()).server(PARSED, BOUND)
+    link.sent(), link.got()
+    link.fail[Reveal] = Refusal("vault-unavailable", "away")
+    link.server(row(link.vault.token("email", VALUE)), done("SELECT 1"))
+    assert [told[b"C"] for told in link.errors()] == [b"57P03"] and kinds(link.sent()) == "P"
+    link.server(failed("22P02"))
+    assert link.client(SYNC).server(ready()).got() == [ready()]
+
+
+def test_rows_that_cannot_be_shown_any_more_when_the_server_is_gone() -> None:
+    link = selecting(Link())
+    link.held = (Reveal,)
+    link.server(row(b"1", link.vault.token("email", VALUE)))
+    link.session.server_eof()
+    link.fail[Reveal] = Refusal("vault-unavailable", "away")
+    told = link.release().errors()[0]
+    assert (told[b"S"], told[b"C"]) == (b"FATAL", b"57P03") and link.closed
 
 
 # ---- flow -----------------------------------------------------------------------------------------------------------
