@@ -1,16 +1,20 @@
 """What reaches the server of a client's messages."""
 
+from collections.abc import Callable
+
 import pytest
 
 from proxy.errors import Refusal
-from proxy.session.effects import Audit, Find, Tokenise
+from proxy.session.effects import Analyse, Audit, Find, LoadCatalog, Pause, Resume, Reveal, Tokenise
 from proxy.session.limits import Limits
 from proxy.session.outgoing import NOBODY
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
+    BORN,
     BOUND,
     CLOSED,
     COPY_DONE,
+    EMAIL,
     FLUSH,
     PARSED,
     POLICY,
@@ -19,6 +23,7 @@ from tests.unit.session.driver import (
     Link,
     bind,
     close,
+    columns,
     describe,
     done,
     execute,
@@ -27,6 +32,7 @@ from tests.unit.session.driver import (
     parse,
     query,
     ready,
+    row,
     world,
 )
 
@@ -260,6 +266,264 @@ def test_execute_of_a_protected_statement_by_name_is_refused() -> None:
     assert link.errors()[0][b"C"] == b"0A000"
 
 
+@pytest.mark.parametrize(("more", "code"), [((25, 25), b"0A000"), ((25,), b"22P02")])
+def test_types_of_parameters_that_the_statement_does_not_have(more: tuple[int, ...], code: bytes) -> None:
+    """The server's statement has one parameter more: a type for it would be taken for the client's."""
+    link = Link().client(parse("insert into customers(email, note) values ($1, $1)", oids=more), SYNC)
+    refused = parsed(link.sent()[0])
+    assert (b"refused by pgveil" in refused.query) is (code == b"0A000")
+    link.server(failed("22P02"), ready())
+    assert [told[b"C"] for told in link.errors()] == [code]
+
+
+def test_more_portals_on_protected_tables_than_a_link_may_hold() -> None:
+    link = Link(limits=Limits(statements=2))
+    link.client(parse("select email from customers", b"s"))
+    for portal in (b"a", b"b", b"b"):
+        link.client(bind([], b"s", portal))
+    assert not link.closed
+    assert link.client(bind([], b"s", b"c")).closed
+
+
+def test_a_portal_bound_to_something_else_is_no_longer_protected() -> None:
+    link = Link().client(parse("select email from customers", b"s"), parse("select 1", b"t"))
+    link.client(bind([], b"s", b"p"), describe(b"p", m.PORTAL), bind([], b"t", b"p"), describe(b"p", m.PORTAL))
+    assert kinds(link.sent()) == "PPBDBD"
+    link.server(PARSED, PARSED, BOUND, columns(BORN), BOUND, columns(m.Field(b"x", 0, 0, 25, -1, -1, 0)))
+    assert kinds(link.got()) == "112T2T"
+
+
+def test_a_closed_portal_is_nothing() -> None:
+    link = Link().client(parse("select born from customers"), bind(portal=b"p"), close(b"p", m.PORTAL))
+    link.client(describe(b"p", m.PORTAL), SYNC)
+    link.server(PARSED, BOUND, CLOSED, failed("34000"), ready())
+    assert kinds(link.got()) == "123EZ"
+    assert not link.session.state.portals.all()
+
+
+def test_closing_what_is_not_there_passes() -> None:
+    frames = [close(b"x"), close(b"x", m.PORTAL), SYNC]
+    assert Link().client(*frames).server(CLOSED, CLOSED, ready()).sent() == frames
+
+
+@pytest.mark.parametrize("use", [describe(b"p", m.PORTAL), execute(b"p")], ids=["describe", "execute"])
+def test_what_a_portal_is_depends_on_an_earlier_batch(use: bytes) -> None:
+    """If the Bind fails it is what it was: the message waits, and Flush makes the server answer."""
+    link = Link().client(query("begin")).server(done("BEGIN"), ready("T"))
+    link.client(parse("select born from customers", b"s"), bind([], b"s", b"p"), SYNC)
+    link.sent()
+    link.client(use)
+    assert link.sent() == [FLUSH]
+    link.server(PARSED, BOUND)
+    assert link.sent() == [use]
+
+
+def test_describe_of_a_statement_tells_its_types() -> None:
+    link = Link().client(parse("select born from customers where email = $1", b"s"), describe(b"s"), SYNC)
+    link.server(PARSED, m.build_parameter_description([25]), columns(BORN), ready())
+    told = link.got()[2]
+    assert m.parse_row_description(told, 5, len(told))[0].type_oid == 1082
+
+
+# ---- what is held ---------------------------------------------------------------------------------------------------
+
+EITHER = pytest.mark.parametrize("again", [query, parse], ids=["query", "parse"])
+ID_OF = "select id from customers"
+
+
+@EITHER
+def test_a_statement_waits_for_a_reply_that_changes_how_it_is_read(again: Callable[[str], bytes]) -> None:
+    link = Link().client(query("set search_path = other"), again(ID_OF))
+    assert link.sent() == [query("set search_path = other"), FLUSH]
+    link.client(query("select 1"))
+    assert link.sent() == [], "order is kept"
+    link.server(done("SET"), ready())
+    assert link.sent() == [again(ID_OF), query("select 1")]
+
+
+@EITHER
+def test_a_statement_waits_for_the_catalog_when_tables_were_made_elsewhere(again: Callable[[str], bytes]) -> None:
+    link = Link().client(query("create table t(a int)")).server(done("CREATE TABLE"), ready())
+    link.held = (LoadCatalog,)
+    link.sent()
+    link.client(again(ID_OF))
+    assert [ask.request for ask in link.asks] == [LoadCatalog("shop", True)] and link.sent() == []
+    link.world = world(2)
+    assert link.release().sent() == [again(ID_OF)]
+
+
+@EITHER
+def test_a_statement_waits_for_its_plan(again: Callable[[str], bytes]) -> None:
+    link = Link()
+    link.held = (Analyse,)
+    link.client(again(ID_OF), SYNC)
+    assert link.sent() == []
+    assert link.release().sent() == [again(ID_OF), SYNC]
+
+
+def test_a_transaction_whose_settings_may_be_taken_back_is_waited_for() -> None:
+    link = Link().client(query("begin; set local search_path = other")).server(done("BEGIN"), done("SET"), ready("T"))
+    link.sent()
+    link.client(query("commit"), query(ID_OF))
+    assert link.sent() == [query("commit"), FLUSH]
+    link.server(done("COMMIT"), ready())
+    assert link.sent() == [query(ID_OF)]
+
+
+def test_what_only_sounds_protected_goes_as_it_came() -> None:
+    text = query("select 'customers', 'x'")
+    link = Link().client(text)
+    assert link.sent() == [text] and not link.vault.found
+    assert link.session.state.take_counts() == {}
+
+
+def test_a_simple_query_has_no_parameters() -> None:
+    link = Link().client(query("select id from customers where email = $1"))
+    assert b"customers" not in link.to_server
+    link.server(failed("22P02"), ready())
+    assert link.errors()[0][b"C"] == b"42601"
+
+
+# ---- what changes under a prepared statement ------------------------------------------------------------------------
+
+
+def renewed(text: str, policy: str) -> Link:
+    """A link whose policy changes while `text` is prepared as s."""
+    link = Link().client(parse(text, b"s"), SYNC).server(PARSED, ready())
+    link.world = world(2, policy)
+    link.session.renew(link.world)
+    link.sent(), link.got()
+    return link
+
+
+@pytest.mark.parametrize("use", [bind([VALUE], b"s"), describe(b"s")], ids=["bind", "describe"])
+def test_a_statement_whose_text_would_be_another_now_has_to_be_prepared_again(use: bytes) -> None:
+    link = renewed("insert into customers(email) values ($1)", POLICY.replace("    email: email\n", ""))
+    link.client(use, SYNC).server(failed("26000"), ready())
+    if use[:1] == b"B":
+        assert VALUE not in link.to_server
+        assert [(told[b"C"], told[b"M"]) for told in link.errors()] == [
+            (b"0A000", b"cached plan must not change result type")
+        ]
+    else:
+        assert kinds(link.sent()) == "DS"
+
+
+def test_a_statement_whose_text_is_the_same_goes_on() -> None:
+    link = renewed("insert into customers(email) values ($1)", POLICY.replace("    name: person\n", ""))
+    link.client(bind([VALUE], b"s"), SYNC)
+    assert bound(link.sent()[0]).params == [link.vault.token("email", VALUE)]
+
+
+def test_a_statement_that_nothing_protects_any_more_goes_on_and_shows_what_is_stored() -> None:
+    link = renewed("select email from customers", "version: 1\nclasses: {a: {kind: text}}\nprotect: {x.y: {z: a}}\n")
+    token = link.vault.token("email", VALUE)
+    link.client(bind([], b"s"), execute(), SYNC).server(BOUND, row(token), done("SELECT 1"), ready())
+    assert link.got() == [BOUND, row(token), done("SELECT 1"), ready()]
+    assert not any(isinstance(request, Reveal) for request in link.asked)
+
+
+def test_a_statement_is_planned_anew_while_others_wait() -> None:
+    link = renewed("insert into customers(email) values ($1)", POLICY.replace("    name: person\n", ""))
+    link.held = (Analyse,)
+    link.client(bind([VALUE], b"s"), SYNC)
+    assert link.sent() == []
+    assert kinds(link.release().sent()) == "BS"
+
+
+def test_a_statement_that_cannot_be_read_any_more_is_refused_at_bind() -> None:
+    link = Link().client(parse("select id from customers where note = 'é'", b"s"), SYNC).server(PARSED, ready())
+    link.session.state.limits = Limits(statement=10)
+    link.world = world(2)
+    link.session.renew(link.world)
+    link.sent(), link.got()
+    link.client(bind([], b"s"), SYNC).server(failed("26000"), ready())
+    assert [told[b"C"] for told in link.errors()] == [b"54000"]
+
+
+def test_a_statement_refused_for_its_policy_stays_so_until_it_is_prepared_again() -> None:
+    link = renewed("insert into customers(email) values ($1)", POLICY.replace("    email: email\n", ""))
+    for version, policy in ((3, POLICY), (4, POLICY)):
+        link.client(bind([VALUE], b"s"), SYNC).server(failed("26000"), ready())
+        assert [told[b"C"] for told in link.errors()] == [b"0A000"]
+        link.session.renew(world(version, policy))
+    link.client(parse("insert into customers(email) values ($1)"), bind([VALUE]), SYNC)
+    assert VALUE not in link.to_server and link.vault.token("email", VALUE) in link.to_server
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_prepared_statement_waits_for_what_its_names_mean(moved: bool) -> None:
+    link = Link().client(parse(ID_OF, b"s"), SYNC).server(PARSED, ready())
+    link.held = (LoadCatalog,)
+    before = query("create table t(a int)" if moved else "set search_path = other")
+    link.client(before)
+    if moved:
+        link.server(done("CREATE TABLE"), ready())
+    link.sent()
+    link.client(bind([], b"s"))
+    assert link.sent() == ([] if moved else [FLUSH])
+    if moved:
+        link.world = world(2)
+        link.release()
+    else:
+        link.server(done("SET"), ready())
+    assert kinds(link.sent()) == "B"
+
+
+# ---- skipped, paused, mended ----------------------------------------------------------------------------------------
+
+
+def test_what_the_server_would_skip_is_not_sent_and_changes_no_name() -> None:
+    link = Link().client(parse(INSERT, b"s"), SYNC).server(PARSED, ready())
+    link.client(execute(b"nowhere"), FLUSH).server(failed("34000"))
+    link.sent()
+    link.client(close(b"s"), parse("select $1, $2", b"s"), execute())
+    assert link.sent() == []
+    link.client(SYNC, bind([b"1", VALUE], b"s"))
+    assert kinds(link.sent()) == "SB" and VALUE not in link.to_server
+
+
+def test_what_waited_for_its_tokens_when_the_server_failed_is_not_sent() -> None:
+    link = Link().client(parse(INSERT, b"s"), SYNC).server(PARSED, ready())
+    link.held = (Tokenise,)
+    link.client(execute(b"nowhere"), bind([b"1", VALUE], b"s"), execute(), SYNC)
+    link.sent()
+    link.server(failed("34000"))
+    assert link.release().sent() == [SYNC]
+
+
+@pytest.mark.parametrize("kind", [Tokenise, Analyse])
+def test_a_client_is_paused_while_too_much_of_what_it_sent_waits(kind: type) -> None:
+    link = Link(limits=Limits(waiting=200))
+    link.held = (kind,)
+    link.client(query("insert into customers(email) values ('x@y.z')"))
+    assert link.flow() == []
+    link.client(query("select 1" + " " * 300))
+    assert link.flow() == [Pause("client")]
+    link.release()
+    assert link.flow() == [Pause("client"), Resume("client")] and kinds(link.sent()) == "QQ"
+
+
+def test_a_large_message_that_waits_for_nothing_but_its_own_end_pauses_nobody() -> None:
+    link = Link(limits=Limits(waiting=200))
+    large = query("select 1" + " " * 900)
+    link.client(large[:500])
+    assert link.flow() == []
+    assert link.client(large[500:]).sent() == [large]
+
+
+def test_what_waited_for_a_failed_reply_to_be_made_up_for_keeps_its_order() -> None:
+    link = Link().client(query("begin")).server(done("BEGIN"), ready("T"))
+    link.client(query("select email from customers")).server(columns(EMAIL))
+    link.fail[Reveal] = Refusal("vault-unavailable", "away")
+    link.server(row(link.vault.token("email", VALUE)), done("SELECT 1"), ready("T"))
+    link.sent()
+    link.client(query("insert into customers(email) values ('a@b.c')"), query("rollback"))
+    assert link.sent() == []
+    link.server(failed("22P02"), ready("E"))
+    assert [b"insert" in frame for frame in link.sent()] == [True, False]
+
+
 # ---- the rest -------------------------------------------------------------------------------------------------------
 
 
@@ -306,6 +570,13 @@ def test_terminate_goes_behind_what_waits() -> None:
     link.client(query("insert into customers(email) values ('a@b.c')"), m.build_terminate())
     assert link.sent() == []
     assert kinds(link.release().sent()) == "QX"
+
+
+@pytest.mark.parametrize("kind", [0, ord("?"), ord("z"), ord("R"), 0xFF])
+def test_a_message_that_no_client_sends_closes_the_link(kind: int) -> None:
+    link = Link().client(bytes((kind,)) + b"\0\0\0\4")
+    assert link.sent() == [] and link.closed
+    assert [told[b"C"] for told in link.errors()] == [b"08P01"]
 
 
 def test_flush_and_password_pass() -> None:
