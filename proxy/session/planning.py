@@ -144,7 +144,7 @@ class Planner:
         that: it may have been changed by another way than this proxy. The message comes again when one has."""
         state, refusal = self._state, plan.refusal
         doubt = "" if refusal is None or refusal.code not in DOUBTED else refusal.message
-        if not doubt or state.overlay is not None or doubt == self._doubt:
+        if not doubt or doubt == self._doubt:
             self._doubt = ""
             return False
         self._doubt = doubt

@@ -16,7 +16,7 @@ from proxy.session.names import Names
 from proxy.session.settings import UNKNOWN, Settings
 from proxy.session.statements import Bound, Prepared
 from proxy.session.world import World
-from proxy.sql.catalog import Snapshot
+from proxy.sql.catalog import UNSURE, Snapshot
 from proxy.sql.plan import SessionEffect, StatementPlan
 from proxy.wire import messages
 
@@ -243,11 +243,13 @@ class State:
             self.epoch += 1
 
     def _back_to_savepoint(self) -> None:
-        """Which of the transaction's tables are left is not known: none shadows another; what was closed stays so."""
+        """Which of the transaction's tables are left is not known: none shadows another; what was closed stays so. Nor
+        is one that a rule waits for said not to be there."""
         if self.overlay is None or self.base is None:
             return
         snapshot = self.base
-        for (schema, table), reason in self.overlay.overlaid.items():
+        made = {name: UNSURE for name, r in self.overlay.relations.items() if r.oid == 0 and name in snapshot.awaited}
+        for (schema, table), reason in {**made, **self.overlay.overlaid}.items():
             snapshot = snapshot.closed_by(schema, table, reason)
         self.overlay = snapshot
         self.epoch += 1

@@ -23,6 +23,8 @@ from proxy.sql.relations import ProtectedColumn as ProtectedColumn
 from proxy.sql.relations import Relation as Relation
 from proxy.sql.touch import Touch
 
+# Why a table is closed that a transaction made before it came back to a savepoint: it may be there or not.
+UNSURE: Final = "it may have been made in this transaction; commit first"
 _EMPTY: Final[Mapping[Name, str]] = MappingProxyType({})
 
 
@@ -92,9 +94,11 @@ class Snapshot:
         if not relation.temporary:
             protection = new_table(protection, relation, self.policy, self.catalog.database)
         shadowed = self.shadowed | {relation.name} if relation.temporary else self.shadowed
+        closed = {key: why for key, why in self.overlaid.items() if key != name or why != UNSURE}  # made again
         return replace(
             self,
             shadowed=shadowed,
+            overlaid=MappingProxyType(closed),
             protection=protection,
             relations=MappingProxyType({**self.relations, name: relation}),
             by_name=MappingProxyType({**self.by_name, relation.name: (*others, relation)}),

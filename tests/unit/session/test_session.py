@@ -608,6 +608,17 @@ def test_the_catalog_is_read_anew_before_something_is_said_not_to_be_there(prepa
         assert [told[b"C"] for told in link.errors()] == ([] if found else [b"42703"])
 
 
+def test_nor_is_it_a_guess_in_a_transaction_with_ddl_of_its_own() -> None:
+    link = Link()
+    link.client(query("begin; create view v as select email from customers"))
+    link.server(done("BEGIN"), done("CREATE VIEW"), ready("T"))
+    link.held, link.world = (LoadCatalog,), wider()
+    link.client(query("select nosuch from customers"))
+    assert [ask.request for ask in link.asks] == [LoadCatalog("shop", True, True)]
+    link.release()
+    assert b"nosuch" in link.sent()[-1]
+
+
 def test_a_catalog_that_cannot_be_read_for_a_doubt_leaves_what_is_known() -> None:
     link = Link()
     link.fail[LoadCatalog] = Refusal("vault-unavailable", "the catalog is not reachable")

@@ -11,9 +11,10 @@ from proxy.session.limits import DEFAULTS
 from proxy.session.settings import UNKNOWN
 from proxy.session.state import CLOSED, READY, State, error_response
 from proxy.session.statements import Prepared
+from proxy.sql.analyze import analyse
 from proxy.sql.plan import FORWARD, SessionEffect, StatementPlan
 from proxy.wire import messages as m
-from tests.unit.session.driver import error, plan, world
+from tests.unit.session.driver import POLICY, error, plan, world
 
 VIEW = "create view v as select id, email from customers"
 ALTER = "alter table customers add x int"
@@ -293,6 +294,22 @@ def test_back_to_a_savepoint_what_was_closed_stays_so_and_nothing_made_is_sure()
     assert ("pg_temp", "customers") not in one.overlay.relations and "customers" in one.overlay.shadowed
     plain = followed(fresh(), "rollback to a")
     assert plain.overlay is None
+
+
+def test_back_to_a_savepoint_a_table_that_the_policy_waits_for_may_be_there() -> None:
+    waits = [world(n, POLICY.replace("protect:", "protect:\n  public.later: {email: email}")) for n in (1, 2)]
+    later = ("public", "later")
+    create = analyse(b"create table later(email text)", True, ("public",), waits[0].snapshot).statements[0]
+    one = fresh()
+    one.renew(waits[0])
+    one.follow(create, 1)
+    assert one.overlay is not None and not one.overlay.closed
+    followed(one, "rollback to a")
+    for known in waits:
+        one.renew(known)
+        assert set(one.overlay.closed) == {later}
+    one.follow(create, 2)
+    assert not one.overlay.closed and "email" in one.overlay.protected_tables[later]
 
 
 @pytest.mark.parametrize("text", [VIEW, TEMPORARY, "create table t(a int)", "discard all", "rollback to a"])
