@@ -197,7 +197,7 @@ EXPECTED = [
     ("people.email", "warning", "function", "public.paired is refused"),
     ("people.email", "warning", "function", "operator public.###(text,text) runs function public.runs unseen"),
     ("people.email", "warning", "function", "cast from public.pair to text runs function public.paired unseen"),
-    ("people.email", "warning", "function", "default value for column v of table public.filled runs function public.runs"),
+    ("people.email", "warning", "function", "column v of table public.filled runs function public.runs unseen"),
     ("people.email", "warning", "function", "rule _RETURN on view public.run runs function public.runs"),
     ("people.phone", "warning", "check-constraint", "checks nothing any more"),
     ("people.phone", "warning", "index", "'people_partial'"),
