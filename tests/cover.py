@@ -91,7 +91,7 @@ def missing(report: dict) -> str:
     parts = [f"lines {', '.join(map(str, lines))}"] if lines else []
     if branches:
         parts.append("branches " + ", ".join(f"{a}>{b if b > 0 else '-'}" for a, b in branches))
-    return f"{report['summary']['percent_covered']:.0f} %  {'; '.join(parts)}" if parts else ""
+    return f"{int(report['summary']['percent_covered'])} %  {'; '.join(parts)}" if parts else ""
 
 
 def main(names: list[str]) -> int:
