@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from tests.kit import messages
-from tests.kit.notation import Arg, Message, Str, Word
+from tests.kit.notation import Message, Word
 from tests.kit.servers import Server, create, find, fresh_database
-from tests.kit.transcript import Bindings, Step, Transcript, explain, groups, load, matches, normal
+from tests.kit.transcript import Bindings, Step, Transcript, explain, groups, load, matches, normal, symbolic
+from tests.kit.twins import LOADER, ddl, load_scene, make
 from tests.kit.wireclient import WireClient
 
 # Requests that are answered with one byte that is no message.
@@ -88,6 +89,17 @@ def _check_end(transcript: Transcript, client: WireClient) -> None:
         raise explain(transcript, None, left, [])
 
 
+@contextlib.contextmanager
+def prepared(transcript: Transcript, server: Server) -> Iterator[str]:
+    """A fresh database, plaintext where it has a policy, set up on the server itself."""
+    with fresh_database(server) as database:
+        if transcript.header("policy"):
+            server.accounts(LOADER, *transcript.header("user"))
+            make(server, database, ddl(load_scene(transcript.header("policy")[0]), plain=True))
+        prepare(transcript, server, database)
+        yield database
+
+
 # ---- recording ----------------------------------------------------------------------------------------------------
 
 
@@ -102,33 +114,6 @@ def record(transcript: Transcript, port: int, database: str) -> list[list[str]]:
             came = [_one_byte(client, answer)] if answer else normal(client.read_until_quiet())
             out.append([str(symbolic(message, symbols)) for message in came])
     return out
-
-
-def symbolic(message: Message, symbols: dict[int, str]) -> Message:
-    """Numbers that another database or connection would have otherwise become #1, #2, …"""
-    if message.name == "RowDescription":
-        return Message(message.name, tuple(_column(column, symbols) for column in message.args))
-    if message.name == "ParameterDescription" and isinstance(message.args[0], tuple):
-        return Message(message.name, (tuple(_oid(oid, symbols) for oid in message.args[0]),))
-    if message.name == "NotificationResponse":
-        return Message(message.name, (Word("#pid"), *message.args[1:]))
-    if message.name == "BackendKeyData":
-        return Message(message.name, (Word("#pid"), Word("_")))
-    if message.name == "ParameterStatus" and message.args[0] == Str(b"server_version"):
-        return Message(message.name, (message.args[0], Word("_")))
-    return message
-
-
-def _column(column: Arg, symbols: dict[int, str]) -> Arg:
-    assert isinstance(column, tuple)
-    name, table, attnum, oid, *rest = column
-    return (name, _oid(table, symbols), attnum, _oid(oid, symbols), *rest)
-
-
-def _oid(oid: Arg, symbols: dict[int, str]) -> Arg:
-    if not isinstance(oid, int) or oid < 16384:  # FirstNormalObjectId, access/transam.h
-        return oid
-    return Word(symbols.setdefault(oid, f"#{len(symbols) + 1}"))
 
 
 def merge(first: list[str], second: list[str], names: tuple[str, str]) -> list[str]:
@@ -170,8 +155,7 @@ def _record_one(path: Path, servers: list[Server]) -> None:
     assert transcript.plain, f"{path}: has pgveil's lines"
     runs = []
     for server in servers:
-        with fresh_database(server) as database:
-            prepare(transcript, server, database)
+        with prepared(transcript, server) as database:
             runs.append(record(transcript, server.port, database))
     versions = (servers[0].version, servers[1].version)
     merged = [merge(first, second, versions) for first, second in zip(*runs, strict=True)]

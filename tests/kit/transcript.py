@@ -7,14 +7,17 @@ One step a line; `#` begins a comment line, the first one is the title:
     ask …         what pgveil must ask        answer …      what it is told
     policy shop   role support   setting k=v  setup SQL     startup raw     (headers, before the first step)
     direct WHY    pgveil answers otherwise, on purpose: not replayed through it
+    live WHAT     a scripted one whose client's lines are also replayed through pgveil before a real server; WHAT is
+                  `twin` where a plaintext database replies the same, else `pgveil`
 
 `s>@15` and such hold for that server version only. A file with only `c>` and `s>` lines is replayed against real
-servers (tests.kit.replay); the others run on the pure session (tests.kit.playbook).
+servers (tests.kit.replay), with a policy against a plaintext database and a tokenised one (tests.kit.twins); the
+others run on the pure session (tests.kit.playbook).
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -22,7 +25,7 @@ from tests.kit.notation import ANY, REST, Arg, Message, Str, Val, Word, parse, p
 
 Side = Literal["c>", "s>", ">s", ">c", "ask", "answer"]
 STEPS: Final = ("c>", "s>", ">s", ">c", "ask", "answer")
-HEADERS: Final = ("policy", "role", "setting", "setup", "startup", "user", "direct")
+HEADERS: Final = ("policy", "role", "setting", "setup", "startup", "user", "direct", "live")
 _LINE: Final = re.compile(r"(c>|s>|>s|>c|ask|answer)(?:@(\d+))?(?:\s+(.*))?$")
 
 
@@ -59,8 +62,21 @@ class Transcript:
         """The steps that hold for that server version."""
         return tuple(step for step in self.steps if step.version in ("", version))
 
+    def client_view(self) -> "Transcript":
+        """A scripted one as its client sees it: what it sends, and what must come back as a server's replies."""
+        symbols: dict[int, str] = {}
+        seen = tuple(_as_client(step, symbols) for step in self.steps if step.side in ("c>", ">c"))
+        return replace(self, steps=seen)
+
     def __str__(self) -> str:
         return Path(self.path).stem
+
+
+def _as_client(step: Step, symbols: dict[int, str]) -> Step:
+    if step.side == "c>":
+        return step
+    message = Message("EOF") if step.message.name == "Close" else symbolic(step.message, symbols)
+    return replace(step, side="s>", message=message)
 
 
 def load(path: Path) -> Transcript:
@@ -206,6 +222,33 @@ def _normal(message: Message) -> Message:
     pairs = list(zip(message.args[::2], message.args[1::2], strict=True))
     kept = [pair for pair in pairs if not (isinstance(pair[0], Word) and pair[0].name in _VOLATILE)]
     return Message(message.name, tuple(arg for pair in kept for arg in pair))
+
+
+def symbolic(message: Message, symbols: dict[int, str]) -> Message:
+    """Numbers that another database or connection would have otherwise become #1, #2, …"""
+    if message.name == "RowDescription":
+        return Message(message.name, tuple(_column(column, symbols) for column in message.args))
+    if message.name == "ParameterDescription" and isinstance(message.args[0], tuple):
+        return Message(message.name, (tuple(_oid(oid, symbols) for oid in message.args[0]),))
+    if message.name == "NotificationResponse":
+        return Message(message.name, (Word("#pid"), *message.args[1:]))
+    if message.name == "BackendKeyData":
+        return Message(message.name, (Word("#pid"), Word("_")))
+    if message.name == "ParameterStatus" and message.args[0] == Str(b"server_version"):
+        return Message(message.name, (message.args[0], Word("_")))
+    return message
+
+
+def _column(column: Arg, symbols: dict[int, str]) -> Arg:
+    assert isinstance(column, tuple)
+    name, table, attnum, oid, *rest = column
+    return (name, _oid(table, symbols), attnum, _oid(oid, symbols), *rest)
+
+
+def _oid(oid: Arg, symbols: dict[int, str]) -> Arg:
+    if not isinstance(oid, int) or oid < 16384:  # FirstNormalObjectId, access/transam.h
+        return oid
+    return Word(symbols.setdefault(oid, f"#{len(symbols) + 1}"))
 
 
 class Mismatch(AssertionError):

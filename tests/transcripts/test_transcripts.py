@@ -1,4 +1,4 @@
-"""Every transcript, by what it can be asked: a real server, pgveil before one."""
+"""Every transcript, by what it can be asked: a real server, pgveil before one, pgveil before a tokenised twin."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +7,15 @@ import pytest
 
 from tests.kit.messages import split_frames
 from tests.kit.pgveil import Pgveil
-from tests.kit.replay import Cut, prepare, replay
+from tests.kit.replay import Cut, prepare, prepared, replay
 from tests.kit.servers import Server, fresh_database
 from tests.kit.transcript import load
+from tests.kit.twins import Twins, twins
 
 HERE = Path(__file__).parent
 PLAIN = sorted(HERE.glob("plain/*.wire"))
+PROTECTED = sorted(HERE.glob("protected/*.wire"))
+LIVE = [path for path in sorted(HERE.glob("session/*.wire")) if load(path).header("live")]
 THROUGH = [path for path in PLAIN if not load(path).header("direct")]
 
 
@@ -67,3 +70,43 @@ def comparable(received: bytes) -> list[bytes]:
     """The frames; the one byte that answers an SSLRequest is none."""
     frames, rest = split_frames(received.removeprefix(b"N") if received[1:2] == b"R" else received)
     return [frame[:1] if frame[:1] in OWN_NUMBERS else frame for frame in frames] + [rest]
+
+
+# ---- protected columns: a plaintext database says what a client must see
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("path", PROTECTED, ids=lambda path: path.stem)
+def test_protected_direct(path: Path, pg: Server) -> None:
+    """What the files say is what the plaintext database says."""
+    transcript = load(path)
+    with prepared(transcript, pg) as database:
+        replay(transcript, pg.port, database, pg.version)
+
+
+@pytest.fixture(scope="module")
+def shop(pg: Server) -> Iterator[Twins]:
+    with twins(pg, "shop") as made:
+        yield made
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("cut", ["whole", "message", "byte"])
+@pytest.mark.parametrize("path", PROTECTED, ids=lambda path: path.stem)
+def test_protected_through(path: Path, cut: Cut, pg: Server, shop: Twins) -> None:
+    """The tokenised twin through pgveil says the same."""
+    transcript = load(path)
+    with shop.databases(transcript.header("setup")) as names:
+        replay(transcript, shop.pgveil.port, names.tokenised, pg.version, cut)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("path", LIVE, ids=lambda path: path.stem)
+def test_scripted_live(path: Path, pg: Server, shop: Twins) -> None:
+    """The client's lines of a scripted transcript, through pgveil; where it says `live twin`, direct too."""
+    transcript = load(path)
+    seen = transcript.client_view()
+    with shop.databases(transcript.header("setup")) as names:
+        replay(seen, shop.pgveil.port, names.tokenised, pg.version)
+        if transcript.header("live") == ["twin"]:
+            replay(seen, pg.port, names.plain, pg.version)

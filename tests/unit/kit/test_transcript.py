@@ -130,3 +130,27 @@ def test_numbers_of_this_database_become_names() -> None:
     line = parse('RowDescription ["a", 16384, 1, 23, 4, -1, 0] ["b", 16384, 2, 16399, 4, -1, 0]')
     assert str(symbolic(line, symbols)) == 'RowDescription ["a", #1, 1, 23, 4, -1, 0] ["b", #1, 2, #2, 4, -1, 0]'
     assert str(symbolic(parse('NotificationResponse 77 "c" ""'), symbols)) == 'NotificationResponse #pid "c" ""'
+
+
+def test_a_scripted_transcript_as_its_client_sees_it() -> None:
+    scripted = read(
+        """# title
+        policy shop
+        live pgveil
+        c> Query "SELECT 1"
+        >s Query "SELECT 1"
+        ask find email ['a']
+        answer [T1]
+        s> DataRow [T1]
+        >c RowDescription ["a", 16400, 1, 23, 4, -1, 0] ["b", 16400, 2, 23, 4, -1, 0]
+        >c Close
+        """
+    )
+    assert not scripted.plain and scripted.header("live") == ["pgveil"]
+    seen = scripted.client_view()
+    assert seen.plain
+    assert [str(step) for step in seen.steps] == [
+        'c> Query "SELECT 1"',
+        's> RowDescription ["a", #1, 1, 23, 4, -1, 0] ["b", #1, 2, 23, 4, -1, 0]',
+        "s> EOF",
+    ]
