@@ -108,9 +108,9 @@ class Limits:
     )
     message: int = setting(
         size(64 << 10, 1 << 30),
-        "largest message that is held whole to replace values in it (for later: nothing uses it yet)",
+        "largest message, or row of a COPY, in which values are replaced; a larger one is refused",
         "64MiB",
-        "a value of 1 MB is ordinary, PostgreSQL's own bound is 1 GB; what nothing is replaced in streams at any size",
+        "it is held whole, several times: a value of 1 MB is ordinary, PostgreSQL's own bound is 1 GB",
     )
     statement: int = setting(
         size(1 << 10, 1 << 30),

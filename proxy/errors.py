@@ -84,6 +84,7 @@ CODES: Final[dict[str, str]] = {
     "value-range": "22008",
     "number-range": "22003",
     "number-format": "22P02",
+    "copy-format": "22P04",
     "binary-format": "22P03",
     "time-zone-range": "22009",
     "encoding-invalid": "22021",

@@ -163,7 +163,9 @@ class Server:
         turned_away = TOO_MANY if len(self._links) - self._turned_away >= most else None
         deadline = asyncio.get_running_loop().time() + self._settings.timeouts.startup
         bounds = self._settings.limits
-        limits = Limits(bounds.waiting, bounds.result_buffer, bounds.statement, bounds.statements, deadline)
+        limits = Limits(
+            bounds.waiting, bounds.result_buffer, bounds.statement, bounds.statements, bounds.message, deadline
+        )
         session = Session(client, limits=limits, turned_away=turned_away)
         link = Link(session, self._upstream, self._answers, self._tasks, self._closed)
         self._links.add(link)

@@ -3,20 +3,29 @@ be looked for can be guessed, so it needs `reveal`, or `search` for the class.""
 
 from proxy.errors import Refusal
 from proxy.policy.access import Access
-from proxy.sql.plan import Input, Plan
+from proxy.sql.plan import Input, Plan, StatementPlan
 
 
 def permit(plan: Plan, access: Access, purpose: str) -> None:
     """Check inputs and outputs. Raises Refusal (may-not-write, may-not-search, may-not-see, purpose-required)."""
     for place in plan.inputs:
         permit_input(place, access)
+    copied = [place for statement in plan.statements for place in copied_into(statement)]
+    for place in copied:
+        permit_input(place, access)
     shown = permit_outputs(plan, access)
-    if (shown or plan.inputs) and access.require_purpose and not purpose:
+    if (shown or plan.inputs or copied) and access.require_purpose and not purpose:
         raise Refusal(
             "purpose-required",
             f"role {access.role} must declare a purpose before it touches protected columns",
             "SET pgveil.purpose = '…', or connect with options=-c pgveil.purpose=…",
         )
+
+
+def copied_into(statement: StatementPlan) -> list[Input]:
+    """The protected columns that a COPY … FROM STDIN writes."""
+    into = () if statement.copy is None else statement.copy.into or ()
+    return [Input(column, "write") for column in into if column is not None]
 
 
 def permit_input(place: Input, access: Access) -> None:

@@ -7,9 +7,10 @@ and comes again with the same text when `waiting` has gone.
 from typing import Final, final
 
 from proxy.errors import Refusal
-from proxy.session.effects import Analyse, Context, Failure
+from proxy.session.copy_in import reading_of
+from proxy.session.effects import Analyse, Context, Failure, Item
 from proxy.session.permit import permit
-from proxy.session.reveal import MOMENTS
+from proxy.session.reveal import MOMENTS, token_of
 from proxy.session.slots import Wanted
 from proxy.session.state import State
 from proxy.session.statements import Bound
@@ -18,7 +19,7 @@ from proxy.session.world import Key, World
 from proxy.sql.catalog import Snapshot
 from proxy.sql.plan import Input, Output, Plan
 from proxy.sql.shape import NUMBERS, Shape, literal_value, shape
-from proxy.wire.types import TypeSpec
+from proxy.wire.types import Reading, TypeSpec
 
 # What may have been put right by another way than this proxy.
 DOUBTED: Final = frozenset(("undefined-column", "undefined-table", "plaintext-rows"))
@@ -211,6 +212,10 @@ class Planner:
         state = self._state
         assert state.access is not None
         permit(plan, state.access, state.settings.declared_purpose)
+        for statement in plan.statements:
+            if statement.copy is not None:
+                self.be_certain()
+                reading_of(statement.copy, state.settings)
         made: set[bytes] = set()  # by earlier statements of the same text
         for statement in plan.statements:
             for effect in statement.effects:
@@ -241,6 +246,28 @@ class Planner:
         assert state.access is not None
         return Bound(plan, state.access, context, formats, state.next_serial())
 
+    def copied(self, place: Input, value: bytes, fmt: int, reading: Reading) -> Wanted:
+        """The value of a field of COPY. Raises Refusal."""
+        state = self._state
+        assert state.world is not None and state.access is not None
+        token = self._written_through(place, fmt, value)
+        if token is not None:
+            return token
+        facade = place.column.facade
+        source = TypeSpec(facade.name, facade.oid, facade.size)
+        values = read(place, source, value, fmt, reading, state.world.policy.classes[place.column.class_name])
+        return Wanted(values, items(place, values, state.access), True)
+
+    def _written_through(self, place: Input, fmt: int, data: bytes) -> Wanted | None:
+        """A token of one who writes tokens stands for itself, whatever the type of its value is."""
+        access = self._state.access
+        assert access is not None
+        name = place.column.class_name
+        if place.array or not (place.column.write_tokens or access.writes_tokens(name)):
+            return None
+        token = token_of(place.column, fmt, data)
+        return None if token is None else Wanted((token,), (Item(name, token, True),), place.use == "write")
+
     def literal(self, planned: Planned, place: Input) -> Wanted:
         """The value of a literal input. Raises Refusal."""
         assert place.literal is not None
@@ -269,6 +296,9 @@ class Planner:
         assert state.world is not None and state.access is not None
         if state.settings.unreported:
             raise UNREPORTED
+        token = self._written_through(place, fmt, data)
+        if token is not None:
+            return token
         reading = state.settings.literal_reading if place.literal is not None else state.settings.reading
         values = read(place, source, data, fmt, reading, state.world.policy.classes[place.column.class_name])
         return Wanted(values, items(place, values, state.access), place.use == "write")

@@ -30,11 +30,12 @@ class Columns:
 
     __slots__ = ("columns", "formats", "indexes", "levels", "width")
 
-    def __init__(self, bound: Bound, outputs: tuple[Output | None, ...]) -> None:
+    def __init__(self, bound: Bound, outputs: tuple[Output | None, ...], fmt: int | None = None) -> None:
+        """fmt: of all columns (COPY), None: as the portal's result formats say."""
         self.width = len(outputs)
         self.indexes = tuple([i for i, output in enumerate(outputs) if output is not None])
         self.columns = tuple([output.column for output in outputs if output is not None])
-        self.formats = tuple([result_format(bound.formats, i) for i in self.indexes])
+        self.formats = tuple([result_format(bound.formats, i) if fmt is None else fmt for i in self.indexes])
         self.levels = tuple([bound.access.level(column.class_name) for column in self.columns])
 
     def shown(self, fields: list[bytes | None]) -> int:
@@ -94,12 +95,11 @@ def plain_value(column: ProtectedColumn, fmt: int, field: bytes, reading: Readin
 
 
 def replacements(
-    columns: Columns, fields: list[bytes | None], answer: Revealed, state: State, bound: Bound
+    columns: Columns, fields: list[bytes | None], answer: Revealed, state: State, reading: Reading
 ) -> list[bytes | None]:
     """What goes out in each field's place. Raises Refusal (a value that the client's encoding or type can't show)."""
     width = len(columns.indexes)
     shown: list[bytes | None] = [None] * len(fields)
-    reading = state.settings.reading
     for at in range(width):
         seen: dict[bytes, bytes | None] = {}
         for index in range(at, len(fields), width):

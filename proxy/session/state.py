@@ -9,6 +9,7 @@ from typing import Final, Protocol, final
 
 from proxy.errors import Bug, Refusal, Side
 from proxy.policy.access import Access, resolve
+from proxy.session.copy_in import CopyIn
 from proxy.session.effects import Ask, Close, Context, Effect, Note, Principal, Request, ToClient, ToServer
 from proxy.session.ledger import PLAIN_SYNC, Ledger, Owed
 from proxy.session.limits import Limits
@@ -42,7 +43,7 @@ class State:
     """See the module. `client`, `tls_subject`: of the client's connection, '' if there is none."""
 
     __slots__ = (
-        "_next_ticket", "access", "barriers", "base", "batch", "catalog_due", "client", "doubted", "effects",
+        "_next_ticket", "access", "barriers", "base", "batch", "catalog_due", "client", "copy_in", "doubted", "effects",
         "elsewhere", "epoch", "executing", "jobs", "ledger", "limits", "mending", "outcome", "overlay", "params",
         "phase", "plain_statements", "portals", "prepared", "principal", "serial", "settings", "statements",
         "statements_done", "tls_subject", "to_client", "to_server", "undone", "world",
@@ -68,6 +69,7 @@ class State:
         self.to_server: list[bytes] = []
         self.to_client: list[bytes] = []
         self.jobs: dict[int, Job] = {}
+        self.copy_in: CopyIn | None = None  # a COPY FROM STDIN into protected columns that is under way
         self.barriers = 0  # replies that must be in before the next statement is planned
         self.batch = 0  # Query, Sync and FunctionCall processed so far
         self.executing = -1  # the batch in which the last Execute was processed

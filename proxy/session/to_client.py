@@ -9,6 +9,8 @@ from typing import Final, final
 
 from proxy.errors import Bug, ProtocolFault, Refusal
 from proxy.session import ledger, reports
+from proxy.session.copy_in import BATCH, CopyIn
+from proxy.session.copy_out import CopyOut
 from proxy.session.effects import Failure, Pause, Resume, Revealed
 from proxy.session.ledger import Owed
 from proxy.session.mending import Mending
@@ -16,6 +18,7 @@ from proxy.session.reveal import Columns, question, replacements
 from proxy.session.state import CLOSED, State, error_response
 from proxy.session.statements import Bound
 from proxy.wire import messages, rows
+from proxy.wire.copyrows import Part
 from proxy.wire.frames import Frames
 
 ANSWERS: Final = {
@@ -70,8 +73,37 @@ class RowsJob:
         else:
             assert isinstance(result, Revealed)
             try:
-                shown = replacements(self._columns, self._fields, result, lane.state, self._bound)
+                shown = replacements(self._columns, self._fields, result, lane.state, lane.state.settings.reading)
                 slot.data = rows.rewrite(self._data, 0, len(self._data), self._columns.indexes, shown)
+            except Refusal as refusal:
+                slot.refusal = refusal
+        lane.slot_ready(slot)
+
+
+@final
+class CopyJob:
+    """Frames of a COPY whose rows wait for what may be seen of them."""
+
+    __slots__ = ("_copy", "_fields", "_frames", "_lane", "_slot")
+
+    def __init__(
+        self, lane: "ServerLane", slot: OutSlot, copy: CopyOut, frames: list[list[Part]], fields: list[bytes | None]
+    ) -> None:
+        self._lane = lane
+        self._slot = slot
+        self._copy = copy
+        self._frames = frames
+        self._fields = fields
+
+    def answer(self, ticket: int, result: object) -> None:
+        lane, slot, copy = self._lane, self._slot, self._copy
+        if isinstance(result, Failure):
+            slot.refusal = result.refusal
+        else:
+            assert isinstance(result, Revealed)
+            try:
+                shown = replacements(copy.columns, self._fields, result, lane.state, copy.reading)
+                slot.data = copy.build(self._frames, shown)
             except Refusal as refusal:
                 slot.refusal = refusal
         lane.slot_ready(slot)
@@ -101,8 +133,8 @@ class ServerLane:
     """See the module."""
 
     __slots__ = (
-        "_columns", "_in_rows", "_lane", "_paused", "_rows_of", "_waiting", "catalog_moved", "close_when_empty",
-        "ddl_done", "frames", "mending", "state",
+        "_columns", "_copied", "_copied_size", "_copy", "_in_rows", "_lane", "_paused", "_rows_of", "_waiting",
+        "catalog_moved", "close_when_empty", "ddl_done", "frames", "mending", "state",
     )  # fmt: skip
 
     def __init__(self, state: State, max_length: int) -> None:
@@ -118,6 +150,9 @@ class ServerLane:
         self._in_rows = False
         self._rows_of: Bound | None = None
         self._columns: Columns | None = None
+        self._copy: CopyOut | None = None
+        self._copied: list[list[Part]] = []  # frames of a COPY that wait to be asked for together
+        self._copied_size = 0
 
     # ---- in
 
@@ -129,8 +164,13 @@ class ServerLane:
                 if not self.mending.dropping:
                     self._row()
                 continue
+            if kind == messages.COPY_DATA and self._copy is not None:
+                self._copy_frame(self._copy.take(frames.buf[frames.body : frames.end]))
+                continue
+            self._copy_rows()
             self._in_rows = False
             self._message(kind, frames.buf, frames.start, frames.body, frames.end)
+        self._copy_rows()
         self._flow()
 
     def _message(self, kind: int, buf: bytes, start: int, body: int, end: int) -> None:
@@ -155,8 +195,13 @@ class ServerLane:
             self._tell(frame)
         elif kind == messages.NOTIFICATION:
             self._tell(frame)
-        elif kind == messages.COPY_IN_RESPONSE:
-            self.state.ledger.copy_in()
+        elif kind in (messages.COPY_IN_RESPONSE, messages.COPY_OUT_RESPONSE):
+            self._copy_begins(kind)
+            self._send(frame)
+        elif kind == messages.COPY_DONE and self._copy is not None:
+            self._copy_frame(self._copy.rest())
+            self._copy_rows()
+            self._copy = None
             self._send(frame)
         else:
             self._send(frame)
@@ -243,18 +288,65 @@ class ServerLane:
         data = frames.buf[frames.start : stop]
         frames.skip_to(stop)
         asked = question(columns, fields, bound, self.state.settings.reading)
-        bound.revealed += columns.shown(fields)
-        cap = bound.access.rows
         slot = OutSlot(b"", False, len(data), self.state.ledger.head())
-        if cap is not None and bound.revealed > cap:
-            slot.refusal = _too_many(cap)
-            self._push(slot)
-            self.slot_ready(slot)
-        elif asked is None:
+        if self._capped(bound, columns.shown(fields), slot):
+            return
+        if asked is None:
             self._send(data)
         else:
             self._push(slot)
             self.state.ask(asked, RowsJob(self, slot, bound, columns, data, fields))
+
+    # ---- COPY
+
+    def _copy_begins(self, kind: int) -> None:
+        state = self.state
+        head = state.ledger.head()
+        bound = None if head is None else head.bound
+        current = None if bound is None else bound.current
+        copy = None if current is None else current.copy
+        if kind == messages.COPY_IN_RESPONSE:
+            state.ledger.copy_in()
+            if head is not None and bound is not None and copy is not None and copy.into is not None:
+                state.copy_in = CopyIn(bound, copy, head, state.settings)
+        elif bound is not None and copy is not None:
+            self._copy = CopyOut(bound, copy, state.settings)
+
+    def _copy_frame(self, parts: list[Part]) -> None:
+        self._copied.append(parts)
+        self._copied_size += sum([len(part.data) for part in parts])
+        if self._copied_size >= BATCH:
+            self._copy_rows()
+
+    def _copy_rows(self) -> None:
+        """Send on the frames of a COPY that are here, as one chunk."""
+        frames, copy = self._copied, self._copy
+        if not frames or copy is None:
+            return
+        self._copied, size, self._copied_size = [], self._copied_size, 0
+        if self.mending.dropping:
+            return
+        fields = copy.tokens(frames)
+        asked = question(copy.columns, fields, copy.bound, copy.reading)
+        slot = OutSlot(b"", False, size, self.state.ledger.head())
+        if self._capped(copy.bound, copy.columns.shown(fields), slot):
+            return
+        if asked is None:
+            self._send(copy.build(frames, fields))
+            return
+        self._push(slot)
+        self.state.ask(asked, CopyJob(self, slot, copy, frames, fields))
+
+    def _capped(self, bound: Bound, shown: int, slot: OutSlot) -> bool:
+        """Count what is seen in clear. True: it is more than the role may see, and the reply has failed."""
+        bound.revealed += shown
+        cap = bound.access.rows
+        if cap is None or bound.revealed <= cap:
+            return False
+        slot.refusal = _too_many(cap)
+        self._push(slot)
+        self.slot_ready(slot)
+        return True
 
     # ---- replies
 
@@ -352,6 +444,9 @@ class ServerLane:
         refusal = None if head is None else head.refusal
         failed = state.ledger.status == messages.FAILED
         state.undone = True
+        self._copy = None
+        if state.copy_in is not None:
+            state.copy_in.over = True
         state.settings.unreported = state.settings.unreported or state.settings.reading_moved
         for entry in reversed(state.ledger.error()):
             state.undo(entry)

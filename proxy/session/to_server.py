@@ -11,6 +11,7 @@ from typing import Final, final
 from proxy.errors import ProtocolFault, Refusal
 from proxy.session import ledger
 from proxy.session.effects import Audit, Context, Failure, Pause, Resume
+from proxy.session.from_stdin import WHILE_COPYING, FromStdin, Place, too_large
 from proxy.session.ledger import Owed
 from proxy.session.outgoing import (
     BindMessage,
@@ -34,7 +35,6 @@ from proxy.wire.frames import Frames
 FLUSH: Final = messages.build_flush()
 PREPARE_AGAIN: Final = "Policy, catalog or search_path changed since it was prepared: prepare it again."
 EMPTY: Final = shape(b"", True)
-Place = tuple[bytes, int, int, int]  # of a message: buffer, start, body, end
 
 
 @final
@@ -43,6 +43,7 @@ class ClientLane:
 
     __slots__ = (
         "_about",
+        "_copying",
         "_flushed",
         "_held",
         "_lane",
@@ -59,6 +60,7 @@ class ClientLane:
         self.frames = Frames("client", max_length)
         self.blocked = False  # the catalog is being read: nothing is planned
         self._planner = Planner(state)
+        self._copying = FromStdin(self, self._planner)
         self._lane: deque[Slot] = deque()
         self._waiting = 0  # bytes in the lane
         self._held: Place | None = None
@@ -82,6 +84,7 @@ class ClientLane:
                 self._message(frames.buf, frames.start, frames.body, frames.end)
             else:
                 break
+        self._copying.send_on()
         self._flow()
 
     def _take(self, held: Place) -> None:
@@ -92,12 +95,14 @@ class ClientLane:
     def _message(self, buf: bytes, start: int, body: int, end: int) -> None:
         kind = buf[start]
         self._about = None
+        if self.state.copy_in is not None and kind not in WHILE_COPYING:
+            self._copying.left()
         if kind == messages.BIND:
             self._bind(buf, start, body, end)
         elif kind == messages.EXECUTE:
             self._execute(buf, start, body, end)
         elif kind == messages.SYNC:
-            self._send(buf[start:end], self._ending(ledger.SYNC, ledger.PLAIN_SYNC))
+            self.send(buf[start:end], self._ending(ledger.SYNC, ledger.PLAIN_SYNC))
         elif kind == messages.QUERY:
             self._query(buf, start, body, end)
         elif kind == messages.PARSE:
@@ -108,22 +113,29 @@ class ClientLane:
             self._close(buf, start, body, end)
         elif kind == messages.FUNCTION_CALL:
             self._function(buf, start, body, end)
-        elif kind in (messages.COPY_DONE, messages.COPY_FAIL):
-            self._send(buf[start:end], ledger.PLAIN_COPY_END)
-        elif kind in (messages.COPY_DATA, messages.FLUSH, messages.TERMINATE, messages.PASSWORD):
-            self._send(buf[start:end], None)
+        elif kind in (messages.COPY_DATA, messages.COPY_DONE, messages.COPY_FAIL):
+            self._copying.message(kind, buf, start, body, end)
+        elif kind in (messages.FLUSH, messages.TERMINATE, messages.PASSWORD):
+            self.send(buf[start:end], None)
         else:
             raise ProtocolFault("client", f"unknown message type {kind}")
 
     # ---- out
 
-    def _send(self, data: bytes, owed: Owed | None) -> None:
+    def send(self, data: bytes, owed: Owed | None) -> None:
         """A message that is ready; it goes at once if nothing waits before it."""
         if self._lane:
             self._lane.append(Slot(data, owed, True, len(data)))
             self._waiting += len(data)
         elif self._let_go(owed):
             self.state.to_server.append(data)
+
+    def enqueue(self, owed: Owed | None, size: int) -> Slot:
+        """A place in the lane for a message that waits for `size` bytes of values to become tokens."""
+        slot = Slot(b"", owed, False, size)
+        self._lane.append(slot)
+        self._waiting += size
+        return slot
 
     def _let_go(self, owed: Owed | None) -> bool:
         """Count the message in. False: the server, skipping to Sync after an error, would not read it."""
@@ -153,7 +165,7 @@ class ClientLane:
         self.pump()
 
     def slot_refused(self, slot: Slot, failure: Failure, context: Context) -> None:
-        self._note(failure.refusal, context)
+        self.note(failure.refusal, context)
         self.slot_ready(slot)
 
     def _flow(self) -> None:
@@ -176,15 +188,13 @@ class ClientLane:
     def _dispatch(self, message: Outgoing, wanted: list[Wanted], context: Context, audited: list[Wanted]) -> None:
         """Send `message` when the tokens of its values are there."""
         size = sum([len(item.canonical) for each in wanted for item in each.items])
-        slot = Slot(b"", message.owed, False, size)
-        self._lane.append(slot)
-        self._waiting += size
+        slot = self.enqueue(message.owed, size)
         job = TokenJob(self, slot, message, wanted, context)
         job.start(self.state, tuple([item for each in audited for item in each.items]))
 
     def _refuse(self, message: Outgoing, refusal: Refusal) -> None:
-        self._send(refused(message, refusal), message.owed)
-        self._note(refusal, self._about)
+        self.send(refused(message, refusal), message.owed)
+        self.note(refusal, self._about)
 
     def _context_of(self, plan: Plan, cut: Shape | None, text: bytes) -> Context:
         """What the audit says of a statement; of a refused one there is no plan, only its first word."""
@@ -208,12 +218,12 @@ class ClientLane:
         self.state.catalog_due = True
         return True
 
-    def _wait(self, place: Place) -> None:
+    def wait(self, place: Place) -> None:
         """Hold the message until a reply that is owed is in; Flush makes the server send it."""
         self._held = place
         if not self._flushed:
             self._flushed = True
-            self._send(FLUSH, None)
+            self.send(FLUSH, None)
 
     # ---- Query
 
@@ -221,10 +231,10 @@ class ClientLane:
         raw = messages.parse_query(buf, body, end)
         if self._planner.plain(raw):
             self.state.plain_statements += 1
-            self._send(buf[start:end], self._ending(ledger.QUERY, ledger.PLAIN_QUERY))
+            self.send(buf[start:end], self._ending(ledger.QUERY, ledger.PLAIN_QUERY))
             return
         if self._unsettled():
-            self._wait((buf, start, body, end))
+            self.wait((buf, start, body, end))
             return
         if self._outdated(raw, (buf, start, body, end)):
             return
@@ -243,7 +253,7 @@ class ClientLane:
         if plan.refusal is not None:
             raise plan.refusal
         if plan.idle:
-            self._send(frame, self._ending(ledger.QUERY, ledger.PLAIN_QUERY))
+            self.send(frame, self._ending(ledger.QUERY, ledger.PLAIN_QUERY))
             return
         self._planner.read_at_once(plan)
         self._planner.allow(plan)
@@ -255,7 +265,7 @@ class ClientLane:
         self._barring(owed)
         self.state.count(owed.bound.context.statement, "protected" if plan.touches else "passed")
         if not plan.edits:
-            self._send(frame, owed)
+            self.send(frame, owed)
             return
         message = QueryMessage(planned.text, planned.shape, self.state.settings.codec or "", owed)
         self._dispatch(message, wanted, about, [])
@@ -279,10 +289,10 @@ class ClientLane:
         name, text, oids = parts.name, parts.query, parts.oids
         if self._planner.plain(text):
             self.state.plain_statements += 1
-            self._send(buf[start:end], self._register(self._prepared(name, text, False, FORWARD, oids)))
+            self.send(buf[start:end], self._register(self._prepared(name, text, False, FORWARD, oids)))
             return
         if self._unsettled():
-            self._wait((buf, start, body, end))
+            self.wait((buf, start, body, end))
             return
         if self._outdated(text, (buf, start, body, end)):
             return
@@ -311,7 +321,7 @@ class ClientLane:
         wanted = [NOTHING if p.literal is None else self._planner.literal(planned, p) for p in plan.inputs]
         statement.shape = planned.shape
         if not plan.edits and plan.params is None:
-            self._send(frame, self._register(statement))
+            self.send(frame, self._register(statement))
             return
         message = ParseMessage(self.state.settings.codec or "", self._register(statement))
         self._dispatch(message, wanted, self._about, [])
@@ -341,7 +351,7 @@ class ClientLane:
             return
         statement = self.state.statements.get(name)
         if statement is None or statement.plain:
-            self._send(buf[start:end], self._unbound(portal))
+            self.send(buf[start:end], self._unbound(portal))
             return
         parts = messages.parse_bind(buf, body, end)
         try:
@@ -364,13 +374,13 @@ class ClientLane:
         """Whether it is certain what the name stands for, and that its plan is of today; else the message is held."""
         state = self.state
         if state.statements.uncertain(name, state.batch):
-            self._wait(place)
+            self.wait(place)
             return False
         statement = state.statements.get(name)
         if statement is None or (statement.plain and not statement.utf8 and statement.epoch == state.epoch):
             return True  # its text can't name anything of ours, whatever the path
         if self._unsettled():
-            self._wait(place)
+            self.wait(place)
             return False
         if self._outdated(statement.text, place, statement.utf8):
             return False
@@ -415,8 +425,10 @@ class ClientLane:
             raise plan.refusal
         self._planner.be_certain()
         self._planner.allow(plan)
+        if plan.inputs and len(frame) > state.limits.message:
+            raise too_large("a message", len(frame), state.limits.message)
         if len(parts.params) != client_params(plan):
-            self._send(wrong_count(parts, plan), self._unbound(parts.portal))
+            self.send(wrong_count(parts, plan), self._unbound(parts.portal))
             return
         if len(state.portals) >= state.limits.statements and parts.portal not in state.portals:
             raise ProtocolFault("client", f"more than {len(state.portals)} portals on protected tables")
@@ -429,7 +441,7 @@ class ClientLane:
         owed = Owed(ledger.BIND, bound, statement)
         owed.change = state.portals.change(parts.portal, bound, state.batch)
         if plan.params is None and not audited:
-            self._send(frame, owed)
+            self.send(frame, owed)
             return
         self._dispatch(BindMessage(parts, statement, owed), wanted, bound.context, audited)
 
@@ -460,38 +472,38 @@ class ClientLane:
         state = self.state
         if kind == messages.PORTAL:
             if state.portals.uncertain(name, state.batch):
-                self._wait((buf, start, body, end))
+                self.wait((buf, start, body, end))
                 return
             bound = state.portals.get(name)
             owed = ledger.PLAIN_DESCRIBE_PORTAL if bound is None else Owed(ledger.DESCRIBE_PORTAL, bound)
-            self._send(buf[start:end], owed)
+            self.send(buf[start:end], owed)
             return
         if not self._known(name, (buf, start, body, end)):
             return
         statement = state.statements.get(name)
         if statement is None or statement.plain or statement.plan.refusal is not None:
-            self._send(buf[start:end], ledger.PLAIN_DESCRIBE_STATEMENT)
+            self.send(buf[start:end], ledger.PLAIN_DESCRIBE_STATEMENT)
             return
         about = self._context_of(statement.plan, statement.shape, statement.text)
         bound = self._planner.bound(statement.plan, about, ())
-        self._send(buf[start:end], Owed(ledger.DESCRIBE_STATEMENT, bound, statement))
+        self.send(buf[start:end], Owed(ledger.DESCRIBE_STATEMENT, bound, statement))
 
     def _execute(self, buf: bytes, start: int, body: int, end: int) -> None:
         portals = self.state.portals
         name = messages.execute_portal(buf, body, end)
         if portals.uncertain(name, self.state.batch):
-            self._wait((buf, start, body, end))
+            self.wait((buf, start, body, end))
             return
         bound = portals.get(name)
         first = self.state.executing != self.state.batch
         self.state.executing = self.state.batch
         if bound is None:
-            self._send(buf[start:end], ledger.PLAIN_EXECUTE)
+            self.send(buf[start:end], ledger.PLAIN_EXECUTE)
             return
         owed = Owed(ledger.EXECUTE, bound)
         owed.first = first
         self._barring(owed)
-        self._send(buf[start:end], owed)
+        self.send(buf[start:end], owed)
 
     def _close(self, buf: bytes, start: int, body: int, end: int) -> None:
         kind, name = messages.parse_close(buf, body, end)
@@ -501,21 +513,21 @@ class ClientLane:
             owed.change = state.portals.change(name, None, state.batch)
         else:
             owed.change = state.statements.change(name, None, state.batch)
-        self._send(buf[start:end], ledger.PLAIN_CLOSE if owed.change is None else owed)
+        self.send(buf[start:end], ledger.PLAIN_CLOSE if owed.change is None else owed)
 
     def _function(self, buf: bytes, start: int, body: int, end: int) -> None:
         """FunctionCall (fastpath): refused if the function could reach a protected table."""
         snapshot = self.state.snapshot
         oid = messages.function_oid(buf, body, end)
         if snapshot is None or not snapshot.reaches(oid):
-            self._send(buf[start:end], self._ending(ledger.FUNCTION, ledger.PLAIN_FUNCTION))
+            self.send(buf[start:end], self._ending(ledger.FUNCTION, ledger.PLAIN_FUNCTION))
             return
         owed = self._ending(ledger.FUNCTION, None)
         owed.refusal = Refusal(
             "depends-on-protected", f"function {oid} reaches a protected table", "Call it in a SELECT statement."
         )
-        self._send(messages.build_function_call(0), owed)
-        self._note(owed.refusal, None)
+        self.send(messages.build_function_call(0), owed)
+        self.note(owed.refusal, None)
 
     # ---- entries
 
@@ -525,7 +537,7 @@ class ClientLane:
             owed.barrier = True
             self.state.barriers += 1
 
-    def _note(self, refusal: Refusal, about: Context | None) -> None:
+    def note(self, refusal: Refusal, about: Context | None) -> None:
         """A refusal is counted, logged and recorded."""
         state = self.state
         context = about or state.context("", "")

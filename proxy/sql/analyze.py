@@ -12,6 +12,7 @@ from typing import Final
 
 from proxy.errors import Bug, Refusal
 from proxy.sql.catalog import Snapshot, split_path
+from proxy.sql.copies import Copies
 from proxy.sql.ddl import Definitions
 from proxy.sql.dml import Writes
 from proxy.sql.expressions import DYNAMIC, Expressions
@@ -34,7 +35,7 @@ QUERIES: Final = {
 }  # fmt: skip
 _BARRIERS: Final = frozenset((
     "set", "reset-all", "discard-all", "deallocate", "ddl", "ddl-elsewhere", "prepare", "rollback", "rollback-to",
-    "unknown-setting",
+    "unknown-setting", "copy-in",
 ))  # fmt: skip
 _PATH_CHANGES: Final = frozenset(("reset-all", "discard-all", "rollback", "rollback-to", "unknown-setting"))
 _ENDS: Final = frozenset(("commit", "rollback", "rollback-to"))
@@ -160,6 +161,8 @@ class _Reading:
         if node.kind in QUERIES:
             plan = self._query(statement, tables, expressions, queries)
             plan = replace(plan, effects=plan.effects + _settings(node, expressions.settings, utility))
+        elif node.kind == "CopyStmt" and tables.reached_by(node):
+            plan = self._copy(statement, Copies(expressions, queries, tables, self.findings))
         elif (effects := utility.effects(statement)) is not None:
             plan = StatementPlan("utility", effects=effects)
             self.findings.within(statement.start, statement.end, bool(effects))
@@ -207,6 +210,11 @@ class _Reading:
         self.findings.within(statement.start, statement.end, False)
         effects = (SessionEffect("ddl-elsewhere"),) if "intoClause" in node.fields else ()
         return StatementPlan(tag, effects=effects)
+
+    def _copy(self, statement: Statement, copies: Copies) -> StatementPlan:
+        if self.path is not None and "pg_catalog" in self.path[1:]:
+            raise _PATH
+        return copies.plan(statement)
 
     def _all_parameters(self, node: Node) -> None:
         for found in walk(node):

@@ -22,6 +22,7 @@ TEXT_FAMILY: Final = frozenset(("text", "varchar", "bpchar"))
 INTEGERS: Final = frozenset(("int2", "int4", "int8"))
 Use = Literal["write", "search"]
 _PARAM: Final = re.compile(rb"\$[0-9]+")
+_PLACEHOLDER: Final = re.compile(r"pgv([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,17 @@ class Findings:
             return None
         self.pin(node)
         return literal_value(self._text, self.cut, index, self._conforming).decode("utf-8", "replace")
+
+    def written(self, word: str) -> bytes:
+        """What a string in the tree reads in the statement (`shape.analysis_text` puts placeholders for literals); the
+        plan depends on it from now on."""
+        found = _PLACEHOLDER.fullmatch(word)
+        index = int(found.group(1)) if found else len(self.cut.kinds)
+        if index >= len(self.cut.kinds) or self.cut.kinds[index] not in STRINGS:
+            return word.encode()
+        self.literals[index] = "pinned"
+        self.pinned.add(index)
+        return literal_value(self._text, self.cut, index, self._conforming)
 
     def strings_within(self, start: int, end: int) -> list[bytes]:
         """The values of all string literals between two offsets of the analysis text; they are pinned."""

@@ -15,6 +15,7 @@ from typing import Final, Literal
 from proxy.errors import Refusal
 from proxy.sql.relations import ProtectedColumn, Relation
 from proxy.sql.shape import Shape, offset
+from proxy.wire.copyrows import CopyFormat
 from proxy.wire.types import TypeSpec
 
 Position = tuple[int, int]
@@ -94,6 +95,18 @@ class SessionEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyPlan:
+    """A COPY to or from the client. form: how its rows are written. encoding: of the ENCODING option, '' for
+    client_encoding. into: COPY FROM: for each field the protected column that it goes into, None for others; None as a
+    whole for COPY TO, whose fields are the statement's outputs. names: of the fields."""
+
+    form: CopyFormat
+    encoding: str = ""
+    into: tuple[ProtectedColumn | None, ...] | None = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StatementPlan:
     """One statement of the text.
 
@@ -102,7 +115,7 @@ class StatementPlan:
     protected is in it; None as a whole if no result column carries any, or it returns no rows. width: number of result
     columns when outputs is set. effects: see SessionEffect. created: tables it makes, for later statements of the
     transaction; altered: (schema, name) of relations that are not what the catalog says until it is read anew. reads:
-    it only reads, so there is nothing to undo.
+    it only reads, so there is nothing to undo. copy: it is a COPY of protected columns.
     """
 
     tag: str
@@ -112,6 +125,7 @@ class StatementPlan:
     created: tuple[Relation, ...] = ()
     altered: tuple[tuple[str, str], ...] = ()
     reads: bool = False
+    copy: CopyPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,10 +194,6 @@ class Utility:
             raise Refusal("unsupported-statement", message, hint)
 
     def _copy(self, node: Node) -> Effects:
-        table = self._tables.reached(node)
-        if table:
-            message = f"COPY of {table}, which is protected or reaches what is, is not supported"
-            raise Refusal("copy-protected", message, "Use INSERT with several rows, or SELECT.")
         return ()
 
     def _body(self, statement: Statement) -> None:

@@ -3,11 +3,33 @@
 
 -- case: COPY (peer 16)
 COPY customers (id, email) FROM STDIN;
--- refused: copy-protected
+-- sends: same
+-- effects: copy-in
 
 -- case: COPY of a query (peer 16)
 COPY (SELECT email FROM customers) TO STDOUT;
+-- sends: same
+-- out: 1=email
+
+-- case: COPY of a query with a search
+COPY (SELECT id, email FROM customers WHERE email = 'a@x') TO STDOUT (FORMAT csv, NULL 'a@x');
+-- sends
+COPY (SELECT id, email FROM customers WHERE email = ‹email a@x›) TO STDOUT (FORMAT csv, NULL 'a@x');
+-- out: 2=email
+
+-- case: COPY with a file of the server (peer 16)
+COPY customers TO '/tmp/x';
 -- refused: copy-protected
+
+-- case: COPY with a program (peer 16)
+COPY customers (email) FROM PROGRAM 'cat';
+-- refused: copy-protected
+
+-- case: COPY WHERE
+COPY customers (id, email) FROM STDIN WHERE email <> 'a@x' AND id > 3;
+-- sends
+COPY customers (id, email) FROM STDIN WHERE email <> ‹email a@x› AND id > 3;
+-- effects: copy-in
 
 -- case: EXPLAIN ANALYZE runs it (peer 110)
 EXPLAIN ANALYZE INSERT INTO customers (email) VALUES ('a@x');

@@ -61,7 +61,8 @@ def show(
             answer = Revealed({token: found}, {})
         else:
             answer = Revealed({}, {(where.class_name, plain_value(where, fmt, field, READING)): found})
-    return replacements(columns, [field], answer, asking or state(), made)[0]
+    at = asking or state()
+    return replacements(columns, [field], answer, at, at.settings.reading)[0]
 
 
 def refused(
@@ -192,7 +193,7 @@ def test_null_is_null_and_equal_fields_are_equal() -> None:
     columns = Columns(made, (Output(column()), None, Output(column(name="person"))))
     answer = Revealed({TOKEN: Shown("email", "reveal", b"a@b.c"), OTHER: Shown("person", "reveal", b"Ann")}, {})
     fields = [TOKEN, None, TOKEN, OTHER, None, OTHER]
-    assert replacements(columns, fields, answer, state(), made) == [b"a@b.c", None, b"a@b.c", b"Ann", None, b"Ann"]
+    assert replacements(columns, fields, answer, state(), READING) == [b"a@b.c", None, b"a@b.c", b"Ann", None, b"Ann"]
 
 
 @pytest.mark.parametrize(

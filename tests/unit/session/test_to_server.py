@@ -558,8 +558,8 @@ def test_copy_that_fails_half_way_while_data_still_comes() -> None:
     assert kinds(link.got()) == "GEZCZ" and kinds(link.sent()) == "QdfQ"
 
 
-def test_copy_of_a_protected_table_is_refused() -> None:
-    link = Link().client(query("copy customers from stdin"))
+def test_copy_of_a_protected_table_with_a_file_is_refused() -> None:
+    link = Link().client(query("copy customers from '/tmp/x'"))
     link.server(failed("22P02"), ready())
     assert link.errors()[0][b"C"] == b"0A000"
 

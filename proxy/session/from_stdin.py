@@ -1,0 +1,132 @@
+"""COPY … FROM STDIN into protected columns, from the side of the client's messages: which CopyData is rows of ours.
+
+A client may send CopyData before the server has asked for any; it waits here until it is known whether it is ours. Rows
+of a COPY that has failed go nowhere, not even to a server that would ignore them.
+"""
+
+from typing import Final, Protocol, final
+
+from proxy.errors import ProtocolFault, Refusal
+from proxy.session import ledger
+from proxy.session.copy_in import FAILING_COPY, CopyIn
+from proxy.session.effects import Context
+from proxy.session.ledger import Owed
+from proxy.session.planning import Planner
+from proxy.session.slots import Lane, Slot, TokenJob, Wanted
+from proxy.session.state import State
+from proxy.wire import messages
+
+Place = tuple[bytes, int, int, int]  # of a message: buffer, start, body, end
+WHILE_COPYING: Final = frozenset(
+    (messages.COPY_DATA, messages.COPY_DONE, messages.COPY_FAIL, messages.FLUSH, messages.SYNC, messages.TERMINATE)
+)
+
+
+class CopyLane(Lane, Protocol):
+    """The client's lane."""
+
+    state: State
+
+    def send(self, data: bytes, owed: Owed | None) -> None: ...
+
+    def wait(self, place: Place) -> None: ...
+
+    def enqueue(self, owed: Owed | None, size: int) -> Slot: ...
+
+    def note(self, refusal: Refusal, about: Context | None) -> None: ...
+
+
+@final
+class FromStdin:
+    """See the module."""
+
+    __slots__ = ("_lane", "_planner")
+
+    def __init__(self, lane: CopyLane, planner: Planner) -> None:
+        self._lane = lane
+        self._planner = planner
+
+    def message(self, kind: int, buf: bytes, start: int, body: int, end: int) -> None:
+        """CopyData, CopyDone or CopyFail."""
+        lane, state = self._lane, self._lane.state
+        copying = state.copy_in
+        if copying is None:
+            if state.barriers and not state.ledger.copying:
+                lane.wait((buf, start, body, end))
+            else:
+                lane.send(buf[start:end], None if kind == messages.COPY_DATA else ledger.PLAIN_COPY_END)
+            return
+        if kind != messages.COPY_DATA:
+            state.copy_in = None
+        if copying.over:
+            return
+        try:
+            if kind == messages.COPY_DATA:
+                self._data(copying, buf[body:end])
+                return
+            if kind == messages.COPY_DONE:
+                copying.finish()
+                self._batch(copying)
+        except Refusal as refusal:
+            self._refuse(copying, refusal)
+            return
+        lane.send(buf[start:end], ledger.PLAIN_COPY_END)
+
+    def send_on(self) -> None:
+        """Rows that came together are sent on together."""
+        copying = self._lane.state.copy_in
+        if copying is None or copying.over:
+            return
+        try:
+            self._batch(copying)
+        except Refusal as refusal:
+            self._refuse(copying, refusal)
+
+    def left(self) -> None:
+        """Another message came before CopyDone or CopyFail. Raises ProtocolFault."""
+        copying = self._lane.state.copy_in
+        if copying is not None and not copying.over:
+            raise ProtocolFault("client", "a message of another kind during COPY FROM STDIN")
+        self._lane.state.copy_in = None
+
+    def _data(self, copying: CopyIn, data: bytes) -> None:
+        """Raises Refusal."""
+        if copying.feed(data):
+            self._batch(copying)
+        most = self._lane.state.limits.message
+        if copying.pending > most:
+            raise too_large("a row of COPY", copying.pending, most)
+
+    def _batch(self, copying: CopyIn) -> None:
+        """Send on the rows that are here. Raises Refusal."""
+        batch = copying.batch()
+        if batch is None:
+            return
+        fmt = 1 if copying.form.kind == "binary" else 0
+        known: dict[tuple[int, bytes], Wanted] = {}
+        wanted: list[Wanted] = []
+        for place, value, row in batch.values:
+            key = (id(place), value)
+            if key not in known:
+                with copying.row(row):
+                    known[key] = self._planner.copied(place, value, fmt, copying.reading)
+            wanted.append(known[key])
+        batch.slot = self._lane.enqueue(None, batch.size)
+        TokenJob(self._lane, batch.slot, batch, wanted, copying.bound.context).start(self._lane.state)
+
+    def _refuse(self, copying: CopyIn, refusal: Refusal) -> None:
+        """Make the COPY fail; its error is replaced."""
+        copying.over = True
+        copying.owed.refusal = refusal
+        copying.owed.bound = None
+        self._lane.send(FAILING_COPY, ledger.PLAIN_COPY_END)
+        self._lane.note(refusal, copying.bound.context)
+
+
+def too_large(what: str, size: int, most: int) -> Refusal:
+    """what: holds values, in `size` bytes; `most` may be."""
+    return Refusal(
+        "statement-too-large",
+        f"{what} of {size} bytes holds values of protected columns",
+        f"At most {most} bytes can be read at once (limits.message).",
+    )

@@ -1,0 +1,291 @@
+"""COPY of protected columns: the same data in and out as on a plaintext database, tokens in the tables."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import psycopg
+import pytest
+
+from tests.kit.pgveil import Pgveil
+from tests.kit.servers import Server, fresh_database
+
+pytestmark = pytest.mark.server
+
+POLICY = """\
+version: 1
+classes: {email: {kind: email}, person: {kind: name}, day: {kind: date}, number: {kind: text},
+          street: {kind: address, tokens: random}}
+protect:
+  public.people:
+    email: email
+    full_name: person
+    born: {class: day, type: date}
+    tax: {class: number, type: integer}
+    code: {class: number, type: integer}
+    street: street
+roles:
+  - {name: masked, match: {user: masked}, access: {default: mask}}
+  - {name: few, match: {user: few}, access: {default: reveal}, rows: 3}
+  - {name: tokens, match: {user: tokens}, access: {default: token}}
+  - {name: blind, match: {user: blind}, access: {default: deny}}
+  - {name: all, match: {user: "*"}, access: {default: reveal}}
+"""
+TABLE = """\
+CREATE TABLE people (id int, email varchar(200) UNIQUE, full_name text, born %s, tax %s, code %s, street text,
+                     note text DEFAULT 'dflt', twice int GENERATED ALWAYS AS (id * 2) STORED);
+GRANT ALL ON people TO PUBLIC;
+"""
+ROWS = [
+    (1, "a@x.de", 'Ann "Q" O\'Neil', "1990-01-02", 7, 77, "Main\tSt\\1\nB", "n1"),
+    (2, None, "", "0044-03-15", -5, None, "\\N", None),
+    (3, "ü@x.de", "日本", "2000-02-29", None, 88, "a,b;c|d", "x\ty"),
+    (4, "", "NULL", None, 0, -1, "  lead", '"'),
+]
+INSERT = "INSERT INTO people (id, email, full_name, born, tax, code, street, note) VALUES (%s,%s,%s,%s,%s,%s,%s,%s)"
+OUT = [
+    "people TO STDOUT",
+    "people (email, id, born) TO STDOUT",
+    "people (id, note) TO STDOUT",
+    "people TO STDOUT (FORMAT csv)",
+    "people TO STDOUT CSV HEADER",
+    "people TO STDOUT CSV FORCE QUOTE *",
+    r"people TO STDOUT (FORMAT csv, DELIMITER ';', QUOTE '''', ESCAPE '\', NULL 'NULL', FORCE_QUOTE (email, note))",
+    "people TO STDOUT (DELIMITER '|', NULL '')",
+    "people TO STDOUT (HEADER)",
+    "people TO STDOUT (FORMAT binary)",
+    "(SELECT id, email, born FROM people WHERE email <> 'a@x.de' ORDER BY id) TO STDOUT",
+    "(SELECT full_name, upper(note) FROM people ORDER BY id) TO STDOUT CSV",
+    "(SELECT tax, born, email, id FROM people) TO STDOUT BINARY",
+    "(SELECT id, note FROM people) TO STDOUT",
+    "(SELECT email FROM people WHERE id <> 3) TO STDOUT (ENCODING 'latin1')",
+    "(DELETE FROM people WHERE id = 99 RETURNING email) TO STDOUT",
+    "(UPDATE people SET note = note RETURNING email, id) TO STDOUT",
+    "people (nosuch) TO STDOUT",
+    "people (twice) TO STDOUT",
+    "nosuch TO STDOUT",
+]
+BINARY = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+IN: list[tuple[str, bytes]] = [
+    ("people (id, email, full_name, born, tax) FROM STDIN", b"10\tm@x.de\tM\t1999-12-31\t5\n11\t\\N\t\\N\t\\N\t\\N\n"),
+    ("people FROM STDIN", b"12\tz@x.de\tZ\t\\N\t\\N\t5\tRoad\tnote\n"),
+    ("people (id, email) FROM STDIN", b"13\ty\\\\x\\tq@x.de\n14\t\\171\\x79\n"),
+    (
+        "people (email, id, born, full_name) FROM STDIN CSV HEADER",
+        b'email,id,born,n\n"q""@x.de",15,2001-01-01,"li\nne"\n,16,,""\n',
+    ),
+    (
+        r"people (id, email) FROM STDIN (FORMAT csv, DELIMITER ';', QUOTE '''', ESCAPE '\', NULL 'NULL')",
+        b"17;'it\\'s;x'\n18;NULL\n19;'NULL'\n",
+    ),
+    ("people (id, email) FROM STDIN CSV FORCE NOT NULL email", b"20,\n"),
+    ("people (id, full_name) FROM STDIN CSV FORCE NULL full_name", b'21,""\n'),
+    ("people (id, email) FROM STDIN WHERE id > 22", b"22\tw1@x.de\n23\tw2@x.de\n"),
+    ("people (id, email) FROM STDIN WHERE email <> 'w3@x.de'", b"24\tw3@x.de\n25\tw4@x.de\n"),
+    ("people (id, email) FROM STDIN", b"26\te1@x.de\n\\.\n"),
+    ("people (id, email) FROM STDIN", b"27\te2@x.de"),
+    ("people (id, email) FROM STDIN", b"28\tcr@x.de\r\n29\tcr2@x.de\r\n"),
+    (
+        "people (id, email) FROM STDIN (FORMAT binary)",
+        BINARY + b"\0\2\0\0\0\4\0\0\0\x1f\0\0\0\6b1@x.d" + b"\0\2\0\0\0\4\0\0\0\x20\xff\xff\xff\xff" + b"\xff\xff",
+    ),
+    (
+        "people (id, born, tax) FROM STDIN (FORMAT binary)",
+        BINARY + b"\0\3\0\0\0\4\0\0\0\x21\0\0\0\4\0\0\1\0\0\0\0\4\0\0\0\7" + b"\xff\xff",
+    ),
+    ("people (id, email) FROM STDIN (ENCODING 'latin1')", b"34\t\xfc3@x.de\n"),
+    ("people (id, code, street) FROM STDIN", b"35\t5\tst\n36\t5\tst\n"),
+    ("people (id, note) FROM STDIN", b"37\tplain\n"),
+    ("people (id, email) FROM STDIN", b"".join([b"%d\tu%d@x.de\n" % (i, i) for i in range(1000, 6000)])),
+    # what fails
+    ("people (id, email) FROM STDIN", b"40\ta@x.de\n"),
+    ("people (id, email) FROM STDIN", b"41\tok@x.de\n42\n"),
+    ("people (id, email) FROM STDIN", b"43\ta\tb\n"),
+    ("people (id, born) FROM STDIN", b"44\t2001-02-30\n"),
+    ("people (id, tax) FROM STDIN", b"45\tabc\n"),
+    ("people (id, email) FROM STDIN", b"46\t" + b"x" * 300 + b"\n"),
+    ("people (id, email) FROM STDIN", b"abc\tok2@x.de\n"),
+    ("people (id, email) FROM STDIN CSV", b"47,\xff\xfe\n"),
+    ("people (id, email) FROM STDIN (FORMAT binary)", b"no signature at all"),
+    ("people (id, nosuch) FROM STDIN", b"48\t1\n"),
+    ("people (id, twice) FROM STDIN", b"48\t1\n"),
+]
+# How client writes are cut: what is sent in one call becomes one CopyData or, in libpq's buffer, part of one.
+CUTS = (1 << 20, 7)
+
+
+@dataclass
+class Scene:
+    server: Server
+    pgveil: Pgveil
+    plain: str
+    tokens: str
+
+
+@pytest.fixture(scope="module", params=["15", "18"])
+def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    server: Server = request.getfixturevalue(f"pg{request.param}")
+    server.accounts("masked", "few", "tokens", "blind")
+    with fresh_database(server) as plain, fresh_database(server) as protected:
+        server.psql(TABLE % ("date", "int", "int"), plain)
+        server.psql(TABLE % ("text", "text", "uuid"), protected)
+        with Pgveil.before(server, protected, {"people": POLICY}) as pgveil:
+            yield Scene(server, pgveil, plain, protected)
+
+
+Connection = psycopg.Connection[Any]
+
+
+@pytest.fixture
+def both(scene: Scene) -> Iterator[tuple[Connection, Connection]]:
+    """Direct to plaintext, through to tokens; the same rows in both."""
+    with scene.server.connect(scene.plain) as direct, scene.pgveil.connect(scene.tokens) as through:
+        for connection in (direct, through):
+            connection.autocommit = True
+            connection.execute("TRUNCATE people")
+            connection.cursor().executemany(INSERT, ROWS)
+        yield direct, through
+
+
+def out(connection: Connection, what: str) -> object:
+    """CopyData as it came, frame by frame, or what was told."""
+    try:
+        with connection.cursor().copy(cast("Any", "COPY " + what)) as copy:
+            return [bytes(data) for data in copy]
+    except psycopg.Error as error:
+        return error.sqlstate
+
+
+def into(connection: Connection, what: str, data: bytes, size: int) -> object:
+    """Rows written, or what was told; then whether the link still works."""
+    try:
+        with connection.cursor() as cursor:
+            with cursor.copy(cast("Any", "COPY " + what)) as copy:
+                for at in range(0, len(data), size):
+                    copy.write(data[at : at + size])
+            return cursor.rowcount
+    except psycopg.Error as error:
+        return error.sqlstate, connection.execute("SELECT 1").fetchone()
+
+
+def rows(connection: Connection) -> list[tuple[Any, ...]]:
+    return connection.execute("SELECT * FROM people ORDER BY id, note").fetchall()
+
+
+@pytest.mark.parametrize("what", OUT)
+def test_out(both: tuple[Connection, Connection], what: str) -> None:
+    direct, through = both
+    assert out(through, what) == out(direct, what)
+
+
+@pytest.mark.parametrize("size", CUTS)
+def test_in(both: tuple[Connection, Connection], scene: Scene, size: int) -> None:
+    direct, through = both
+    for what, data in IN:
+        if size == 7 and len(data) > 10_000:
+            continue
+        assert into(through, what, data, size) == into(direct, what, data, size), what
+        assert rows(through) == rows(direct), what
+    plain = (
+        "SELECT count(*) FROM people WHERE concat_ws(',', email, full_name, born, street) ~ '[@ü日]|-\\d\\d-\\d\\d$'"
+    )
+    assert scene.server.psql(plain, scene.tokens).strip() == "0"
+
+
+def test_a_default_marker(both: tuple[Connection, Connection], scene: Scene) -> None:
+    if scene.server.install.version.startswith("15"):
+        pytest.skip("the DEFAULT option came with 16")
+    direct, through = both
+    what, data = "people (id, email, note) FROM STDIN (DEFAULT '\\D')", b"50\td@x.de\t\\D\n"
+    assert into(through, what, data, 1 << 20) == into(direct, what, data, 1 << 20) == 1
+    assert rows(through) == rows(direct)
+
+
+def test_round_trip_through_both(both: tuple[Connection, Connection]) -> None:
+    direct, through = both
+    data = cast("list[bytes]", out(through, "people TO STDOUT"))
+    for connection in (direct, through):
+        connection.execute("TRUNCATE people")
+        assert into(connection, "people FROM STDIN", b"".join(data), 1 << 20) == len(ROWS)
+    assert rows(through) == rows(direct) != []
+
+
+def test_what_the_client_gives_up_is_undone(both: tuple[Connection, Connection]) -> None:
+    for connection in both:
+        with pytest.raises(KeyError), connection.cursor().copy("COPY people (id, email) FROM STDIN") as copy:
+            copy.write(b"60\tgone@x.de\n")
+            raise KeyError
+        assert connection.execute("SELECT count(*) FROM people WHERE id = 60").fetchone() == (0,)
+
+
+def test_an_error_of_the_server_in_the_middle(both: tuple[Connection, Connection]) -> None:
+    """The rest of the data is on its way when it comes; the transaction has failed as any other."""
+    for connection in both:
+        data = b"bad\tx@x.de\n" + b"".join([b"%d\tlate%d@x.de\n" % (i, i) for i in range(20_000)])
+        with (
+            pytest.raises(psycopg.errors.InvalidTextRepresentation),
+            connection.transaction(),
+            connection.cursor().copy("COPY people (id, email) FROM STDIN") as copy,
+        ):
+            copy.write(data)
+        assert connection.execute("SELECT count(*) FROM people").fetchone() == (4,)
+
+
+def test_several_statements_in_a_text(both: tuple[Connection, Connection]) -> None:
+    for connection in both:
+        pg = connection.pgconn
+        pg.send_query(b"SELECT 1; COPY (SELECT email FROM people WHERE id = 1) TO STDOUT; SELECT id FROM people")
+        seen = []
+        while result := pg.get_result():
+            seen.append(result.status)
+            if result.status == psycopg.pq.ExecStatus.COPY_OUT:
+                size, data = pg.get_copy_data(0)
+                assert data is not None and bytes(data) == b"a@x.de\n" and size == 7
+                while pg.get_copy_data(0)[0] > 0:
+                    pass
+        assert [psycopg.pq.ExecStatus(status).name for status in seen] == [
+            "TUPLES_OK",
+            "COPY_OUT",
+            "COMMAND_OK",
+            "TUPLES_OK",
+        ]
+
+
+# ---- who
+
+
+def test_what_roles_see(both: tuple[Connection, Connection], scene: Scene) -> None:
+    what = "(SELECT email, born FROM people WHERE id < 4 ORDER BY id) TO STDOUT"
+    with scene.pgveil.connect(scene.tokens, "masked") as masked:
+        assert out(masked, what) == [b"***@***.de\t1990-01-01\n", b"\\N\t0044-01-01\n", b"***@***.de\t2000-01-01\n"]
+    with scene.pgveil.connect(scene.tokens, "blind") as blind:
+        assert out(blind, what) == "42501"
+    with scene.pgveil.connect(scene.tokens, "few") as few:
+        few.autocommit = True
+        assert out(few, what) == "54000" and few.execute("SELECT 1").fetchone() == (1,)
+    with scene.pgveil.connect(scene.tokens, "tokens") as reader, scene.server.connect(scene.tokens) as direct:
+        assert out(reader, what) == out(direct, what), "a dump of one who sees tokens holds tokens"
+
+
+def test_who_may_not_write(both: tuple[Connection, Connection], scene: Scene) -> None:
+    with scene.pgveil.connect(scene.tokens, "masked") as masked:
+        masked.autocommit = True
+        assert into(masked, "people (id, email) FROM STDIN", b"70\tm@x.de\n", 99) == ("42501", (1,))
+        assert into(masked, "people (id, note) FROM STDIN", b"70\tm\n", 99) == 1
+
+
+def test_a_restore_by_one_who_writes_tokens(both: tuple[Connection, Connection], scene: Scene) -> None:
+    _, through = both
+    before = rows(through)
+    with scene.pgveil.connect(scene.tokens, "tokens") as restorer:
+        restorer.autocommit = True
+        dump = cast("list[bytes]", out(restorer, "people TO STDOUT"))
+        restorer.execute("TRUNCATE people")
+        assert into(restorer, "people FROM STDIN", b"".join(dump), 1 << 20) == 4
+    assert rows(through) == before
+
+
+def test_the_servers_files_are_refused(both: tuple[Connection, Connection]) -> None:
+    _, through = both
+    for what in ("people TO '/tmp/people'", "people FROM '/tmp/people'", "people TO PROGRAM 'cat'"):
+        assert out(through, what) == "0A000"
