@@ -13,10 +13,12 @@ from proxy.sql.referee import Node
 _TOKEN: Final = re.compile(
     rb"[ \t\n\r\f\v]++|--[^\n\r]*+|(?P<comment>/\*)"
     rb"|(?P<token>[uU]&\"[^\"]*+(?:\"\"[^\"]*+)*+\"|\"[^\"]*+(?:\"\"[^\"]*+)*+\"|(?:[eEnNbBxX]|[uU]&)?'[^']*+'|\$\$[^$]*+\$\$"
-    rb"|[A-Za-z_\x80-\xff][A-Za-z_\x80-\xff0-9$]*+|\$[0-9]++|[0-9][0-9A-Za-z_.]*+|::|[-+*/<>=~!@#%^&|`?]++|.)",
+    rb"|[A-Za-z_\x80-\xff][A-Za-z_\x80-\xff0-9$]*+|\$[0-9]++|[0-9][0-9A-Za-z_.]*+|::|[^-+*/<>=~!@#%^&|`?])"
+    rb"|(?P<operator>(?:(?!--|/\*)[-+*/<>=~!@#%^&|`?])++)",
     re.DOTALL,
 )
 _COMMENT_MARK: Final = re.compile(rb"/\*|\*/")
+_SPECIAL: Final = re.compile(rb"[~!@#%^&|`?]")
 _WORD: Final = re.compile(rb"[A-Za-z_\x80-\xff]")
 
 
@@ -37,12 +39,13 @@ class Tokens:
         at = 0
         while at < len(text):
             found = _TOKEN.match(text, at)
-            if found is None:
-                raise Unclear
+            assert found is not None  # each byte is part of something
             at = found.end()
             if found.lastgroup == "comment":
                 at = _comment_end(text, found.start())
-            elif found.lastgroup == "token":
+            elif found.lastgroup is not None:
+                if found.lastgroup == "operator":
+                    at = found.start() + _operator_length(found.group())
                 self.starts.append(found.start())
                 self.ends.append(at)
 
@@ -73,6 +76,12 @@ class Tokens:
                 return index
             index += 1
         raise Unclear
+
+
+def _operator_length(run: bytes) -> int:
+    """scan.l operator: signs at its end are of their own (`=-5`), unless something that SQL has no operator of is in
+    it."""
+    return len(run) if _SPECIAL.search(run) else len(run.rstrip(b"+-")) or 1
 
 
 def _comment_end(text: bytes, start: int) -> int:

@@ -76,6 +76,14 @@ def test_refusals(read: Callable[[bytes], bytes], body: bytes, code: str) -> Non
     assert caught.value.code == code
 
 
+def test_byte_escapes_where_the_server_has_another_encoding() -> None:
+    """They are bytes of the server's encoding; those below 128 are one character in each."""
+    assert backslashed(rb"\x41", False) == b"A"
+    with pytest.raises(Refusal) as caught:
+        backslashed(rb"\xc3\xa9", False)
+    assert caught.value.code == "unsupported-encoding"
+
+
 @pytest.mark.parametrize("escape", [b"", b"!!", b"a", b"+", b"'", b" ", "é".encode()])
 def test_escape_characters_that_are_none(escape: bytes) -> None:
     with pytest.raises(Refusal):

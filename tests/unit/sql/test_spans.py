@@ -51,17 +51,50 @@ def test_span_of_a_value_with_casts(value: bytes) -> None:
     assert span(b"select f(" + value + b")") == value
 
 
-@pytest.mark.parametrize("value", [b"'pgv0'::interval day", b"'pgv0'::foo.bar%type"])
+@pytest.mark.parametrize("value", [b"'pgv0'::interval day", b"'pgv0'::foo.bar%type", b"'pgv0'::setof text"])
 def test_what_is_not_followed(value: bytes) -> None:
     with pytest.raises(Unclear):
         span(b"select " + value)
 
 
-def test_a_tree_that_is_not_of_the_text() -> None:
-    tokens = Tokens(b"select 'pgv0' text")
-    for fields in ({"location": 7}, {}, {"typeName": {}, "location": 7}, {"typeName": {"location": 3}, "location": -1}):
-        with pytest.raises(Unclear):
-            cast_span(tokens, 7, 13, (Node("TypeCast", dict(fields)),))
+@pytest.mark.parametrize("value", [b"s.p0", b"1e-5", b".5"])
+def test_a_value_of_several_tokens(value: bytes) -> None:
+    text = b"select cast(" + value + b"::text as varchar)"
+    (statement,) = parse(text)
+    casts = sorted((n for n in walk(statement.node) if n.kind == "TypeCast"), key=lambda n: -n.location)
+    start = text.index(value)
+    assert cast_span(Tokens(text), start, start + len(value), tuple(casts)) == (7, len(text))
+
+
+def cast(text: bytes, **places: int) -> tuple[int, int]:
+    """The span of the literal at 7 in `text` with a cast around it whose nodes stand at `mark` and `type`."""
+    fields = {"location": places["mark"], "typeName": {"location": places["type"]}}
+    return cast_span(Tokens(text), 7, 13, (Node("TypeCast", {**fields}),))
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        (b"select 'pgv0' text", {"mark": 14, "type": 14}),
+        (b"select 'pgv0' text", {"mark": -1, "type": 3}),
+        (b"select 'pgv0', ::text", {"mark": 15, "type": 17}),
+        (b"select 'pgv0')::text", {"mark": 14, "type": 16}),
+        (b"select 'pgv0':: x text", {"mark": 13, "type": 18}),
+        (b"select 'pgv0', cast(1)", {"mark": 15, "type": 20}),
+        (b"cast ()'pgv0' as text)", {"mark": 0, "type": 17}),
+        (b"castin('pgv0' as text)", {"mark": 0, "type": 17}),
+    ],
+    ids=["no cast", "type inside a token", "something between", "one bracket", "not its type", "cast behind", "cast "
+         "closed before", "another function"],
+)  # fmt: skip
+def test_a_tree_that_is_not_of_the_text(text: bytes, places: dict[str, int]) -> None:
+    with pytest.raises(Unclear):
+        cast(text, **places)
+
+
+def test_a_cast_without_a_type() -> None:
+    with pytest.raises(Unclear):
+        cast_span(Tokens(b"select 'pgv0'"), 7, 13, (Node("TypeCast", {"location": 7}),))
 
 
 def test_tokens() -> None:
@@ -71,6 +104,26 @@ def test_tokens() -> None:
     ]  # fmt: skip
     assert tokens.get(99) == tokens.get(-1) == b""
     assert [tokens.is_name(i) for i in (0, 2, 4, 5, 6, 7)] == [True, True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        (b"a=-5", [b"a", b"=", b"-", b"5"]),
+        (b"2*-+5", [b"2", b"*", b"-", b"+", b"5"]),
+        (b"+-5", [b"+", b"-", b"5"]),
+        (b"a=-*5", [b"a", b"=-*", b"5"]),
+        (b"a@-5", [b"a", b"@-", b"5"]),
+        (b"a=-@-5", [b"a", b"=-@-", b"5"]),
+        (b"a=--=\n-5", [b"a", b"=", b"-", b"5"]),
+        (b"a*/* = */-5", [b"a", b"*", b"-", b"5"]),
+        (b"a->>b", [b"a", b"->>", b"b"]),
+    ],
+)
+def test_operators_end_before_signs_and_comments(text: bytes, tokens: list[bytes]) -> None:
+    """scan.l: PostgreSQL 15 and 18 read 2*-+5 as -10, and say that there is no operator =-* or @-."""
+    cut = Tokens(text)
+    assert [cut.get(i) for i in range(len(cut.starts))] == tokens
 
 
 @pytest.mark.parametrize("text", [b"( [ ]", b"(", b"/* x"])
