@@ -9,7 +9,20 @@ from proxy.sql.referee import Node
 
 _FIXED: Final = {
     "A_ArrayExpr": "array", "RowExpr": "row", "CoalesceExpr": "coalesce", "GroupingFunc": "grouping",
+    "XmlSerialize": "xmlserialize", "JsonParseExpr": "json", "JsonScalarExpr": "json_scalar",
+    "JsonSerializeExpr": "json_serialize", "JsonObjectConstructor": "json_object",
+    "JsonArrayConstructor": "json_array", "JsonArrayQueryConstructor": "json_array",
+    "JsonObjectAgg": "json_objectagg", "JsonArrayAgg": "json_arrayagg",
 }  # fmt: skip
+# By their `op`: MinMaxExpr, JsonFuncExpr, XmlExpr. IS DOCUMENT, also an XmlExpr, is not followed.
+_OPERATIONS: Final = {
+    "IS_GREATEST": "greatest", "IS_LEAST": "least", "JSON_EXISTS_OP": "json_exists", "JSON_QUERY_OP": "json_query",
+    "JSON_VALUE_OP": "json_value", "IS_XMLCONCAT": "xmlconcat", "IS_XMLELEMENT": "xmlelement",
+    "IS_XMLFOREST": "xmlforest", "IS_XMLPARSE": "xmlparse", "IS_XMLPI": "xmlpi", "IS_XMLROOT": "xmlroot",
+}  # fmt: skip
+_UNNAMED_KINDS: Final = frozenset((
+    "A_Const", "ParamRef", "BoolExpr", "NullTest", "BooleanTest", "SetToDefault", "JsonIsPredicate",
+))  # fmt: skip
 UNNAMED: Final = "?column?"
 
 
@@ -22,7 +35,7 @@ def label(node: Node) -> str | None:
 def _strength(node: Node) -> tuple[str, int] | None:
     """Name and strength: 2 a real one, 1 a type's, 0 none. None: not known."""
     kind = node.kind
-    if kind in ("A_Const", "ParamRef", "BoolExpr", "NullTest", "BooleanTest", "SetToDefault"):
+    if kind in _UNNAMED_KINDS:
         return UNNAMED, 0
     if kind in _FIXED:
         return _FIXED[kind], 2
@@ -40,9 +53,8 @@ def _strength(node: Node) -> tuple[str, int] | None:
         return _sublink(node)
     if kind == "SQLValueFunction":
         return _value_function(node.text("op")), 2
-    if kind == "MinMaxExpr":
-        return ("greatest" if node.text("op") == "IS_GREATEST" else "least"), 2
-    return None
+    found = _OPERATIONS.get(node.text("op"))
+    return None if found is None else (found, 2)
 
 
 def _value_function(op: str) -> str:
@@ -88,6 +100,13 @@ def _sublink(node: Node) -> tuple[str, int] | None:
     value = targets[0].node("val")
     if targets[0].text("name"):
         return targets[0].text("name"), 2
-    if value is None or (value.kind == "ColumnRef" and not value.strings("fields")):
+    if value is None or _is_star(value):
         return None
-    return _strength(value)
+    found = _strength(value)
+    return None if found is None else (found[0], 2)  # the query has been read by then, so its name is a real one
+
+
+def _is_star(value: Node) -> bool:
+    """`*`, `t.*` or `(t).*`, whose first column may have any name."""
+    last = (value.nodes("fields") or value.nodes("indirection"))[-1:]
+    return bool(last) and last[0].kind == "A_Star"
