@@ -146,8 +146,7 @@ def _comment_end(text: bytes, start: int) -> int:
 
 def _statement(raw: Node, size: int) -> Statement:
     node, start, length = raw.node("stmt"), raw.number("stmt_location"), raw.number("stmt_len")
-    if node is None:
-        raise Refusal("unsupported-statement", "the statement's kind is unknown")
+    assert node is not None  # a RawStmt is one statement
     return Statement(node, start, start + length if length else size)
 
 

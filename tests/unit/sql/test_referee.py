@@ -48,6 +48,8 @@ def test_walk_finds_all() -> None:
     (statement,) = parse(b"select a from b where c in (select d from e)")
     assert sorted(n.text("relname") for n in walk(statement.node) if "relname" in n.fields) == ["b", "e"]
     assert [n.kind for n in walk(Node("Empty", {}))] == ["Empty"]
+    nested = Node("Nested", {"a": [[{"RangeVar": {"relname": "x"}}, 1]], "b": None})
+    assert [n.kind for n in walk(nested)] == ["Nested", "RangeVar"]
 
 
 def test_syntax_errors_are_the_grammars_own() -> None:
