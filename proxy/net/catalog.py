@@ -70,7 +70,8 @@ WHERE (l.lanname NOT IN ('internal', 'c') OR p.prokind = 'a') AND n.nspname NOT 
 # A role's own setting wins over the database's; both over the server's, which is what a role without any gets.
 PATHS: Final = """
 SELECT coalesce(r.rolname, '') AS role, s.setdatabase <> 0 AS here,
-       (SELECT substr(e, 13) FROM unnest(s.setconfig) e WHERE e LIKE 'search\\_path=%') AS path
+       (SELECT substr(e, 13) FROM unnest(s.setconfig) e WHERE e LIKE 'search\\_path=%') AS path,
+       EXISTS (SELECT FROM unnest(s.setconfig) e WHERE e ~ '^(role|session_authorization)=') AS switched
 FROM pg_catalog.pg_db_role_setting s
 LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
 WHERE s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
@@ -81,6 +82,7 @@ TOKEN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]
 LOOK_SECONDS: Final = 2
 PLAINTEXT: Final = "SELECT EXISTS (SELECT FROM {table} WHERE {column}::pg_catalog.text !~ $1)"
 # Read before search_path is emptied: what our account starts with is the database's or server's default.
+UNREADABLE: Final = '"'  # no list of names: not known
 DEFAULT_PATH: Final = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'"
 
 
@@ -198,16 +200,23 @@ async def _read(connection: "asyncpg.Connection[Any]", path: str, expressions: b
     ]
     database: str = await connection.fetchval("SELECT pg_catalog.current_database()")
     version = int(await connection.fetchval("SELECT pg_catalog.current_setting('server_version_num')"))
-    return Catalog(database, version, tuple(relations), tuple(functions), await _paths(connection, path))
+    paths, switched = await _paths(connection, path)
+    return Catalog(database, version, tuple(relations), tuple(functions), paths, switched)
 
 
-async def _paths(connection: "asyncpg.Connection[Any]", default: str) -> dict[str, str]:
-    """search_path by role; '' for the roles that have none of their own."""
-    paths = {"": default}
+async def _paths(connection: "asyncpg.Connection[Any]", own: str) -> tuple[dict[str, str], frozenset[str]]:
+    """search_path by role, '' for the roles that have none of their own, and whose sessions start as another role. own:
+    what our account starts with: the server's setting, if neither it nor the database has one."""
+    paths: dict[str, str] = {}
+    switched: set[str] = set()
     for row in await connection.fetch(PATHS):
         if row["path"] is not None:
             paths[row["role"]] = row["path"]
-    return paths
+        if row["switched"]:
+            switched.add(row["role"])
+    user: str = await connection.fetchval("SELECT session_user")
+    paths.setdefault("", UNREADABLE if user in paths else own)
+    return paths, frozenset(switched)
 
 
 def quoted(name: str) -> str:

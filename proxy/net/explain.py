@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from proxy.errors import Refusal
 from proxy.sql.analyze import analyse
-from proxy.sql.catalog import Snapshot
+from proxy.sql.catalog import Snapshot, split_path
 from proxy.sql.plan import Input, Plan, StatementPlan
 
 Row = Mapping[str, object]
@@ -48,7 +48,7 @@ def explain(text: bytes, snapshot: Snapshot, user: str) -> Explanation:
     """text: UTF-8, one statement or several, as a simple Query brings them. user: whose search_path counts."""
     if not snapshot.touches(text):
         return Explanation("passed")
-    plan = analyse(text, True, snapshot.search_path_of(user), snapshot)
+    plan = analyse(text, True, _path(snapshot, user), snapshot)
     if plan.refusal is not None:
         return Explanation("refused", refusal=_refusal(plan.refusal))
     outputs = tuple(row for number, each in enumerate(plan.statements, 1) for row in _outputs(plan, number, each))
@@ -84,3 +84,11 @@ def _refusal(refusal: Refusal) -> Row:
         "column": refusal.column,
         "position": refusal.position,
     }
+
+
+def _path(snapshot: Snapshot, user: str) -> tuple[str, ...] | None:
+    """With which a session of the user's starts; None if that is not known."""
+    try:
+        return None if snapshot.switches_role(user) else split_path(snapshot.search_path_of(user), user)
+    except ValueError:
+        return None

@@ -19,6 +19,7 @@ Tokens = tuple[bytes | None, ...]
 
 # Fails while it is analysed (22P02), in any encoding and search_path; says in the server's log what happened. In a
 # failed transaction the server answers 25P02 first, as it would have answered the statement itself.
+MOST_PARAMETERS: Final = 65535  # an Int16 counts them
 FAILING_SQL: Final = b"SELECT 'refused by pgveil'::pg_catalog.int4"
 FAILING_QUERY: Final = messages.build_query(FAILING_SQL)
 
@@ -179,8 +180,9 @@ def server_oids(statement: Prepared) -> tuple[int, ...]:
 
 def wrong_count(parts: messages.Bind, plan: Plan) -> bytes:
     """A Bind with as many parameters as the client gave, all NULL: the server says what it says to a wrong number."""
-    extra = len(server_params(plan, 0)) - client_params(plan)
-    return messages.build_bind(parts.portal, parts.statement, (), [None] * min(len(parts.params) + extra, 65535), ())
+    right = len(server_params(plan, 0))
+    count = min(len(parts.params) + right - client_params(plan), MOST_PARAMETERS)
+    return messages.build_bind(parts.portal, parts.statement, (), [None] * (count - (count == right)), ())
 
 
 def refused(message: Outgoing, refusal: Refusal) -> bytes:

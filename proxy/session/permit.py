@@ -14,7 +14,7 @@ def permit(plan: Plan, access: Access, purpose: str) -> None:
     for place in copied:
         permit_input(place, access)
     shown = permit_outputs(plan, access)
-    if (shown or plan.inputs or copied) and access.require_purpose and not purpose:
+    if (shown or plan.inputs or copied) and access.needs_purpose(purpose):
         raise Refusal(
             "purpose-required",
             f"role {access.role} must declare a purpose before it touches protected columns",

@@ -189,8 +189,9 @@ class Session:
         if self.turned_away is not None:
             state.fatal(self.turned_away)
             return
-        state.params = {k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in params}
-        note_startup(state.settings, state.params)
+        given = [(k.decode("utf-8", "replace"), v.decode("utf-8", "replace")) for k, v in params]
+        state.params = dict(given)
+        note_startup(state.settings, given)
         state.to_server.append(packet)
         state.phase = OPAQUE if is_physical(params) else AUTHENTICATING
         rest = self._first.rest()
@@ -275,7 +276,8 @@ class Session:
         first, early = state.world is None, state.batch == 0 and not len(state.statements)
         state.renew(world)
         if first and early:
-            default_path(state.settings, world.snapshot.search_path_of(state.principal.user))
+            user = state.principal.user
+            default_path(state.settings, world.snapshot.search_path_of(user), world.snapshot.switches_role(user))
         elif first:
             state.settings.lose()
             if not len(state.ledger):  # nothing is owed, so what the server reported holds

@@ -57,13 +57,19 @@ class Followed:
 class Settings:
     """ParameterStatus values of a link and what follows from them."""
 
-    __slots__ = ("_reading", "ahead", "purpose", "reading_moved", "reported", "search_path", "unreported", "user")
+    __slots__ = (
+        "_reading", "ahead", "given", "purpose", "reading_moved", "reauthorized", "reported", "role", "search_path",
+        "unreported", "user",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.reported: dict[str, str] = {}
         self.search_path = Followed(UNKNOWN)
         self.purpose = Followed("")
-        self.user = ""
+        self.user = ""  # who logged in
+        self.role = Followed("")  # current_user, '' for who logged in
+        self.reauthorized = False  # SET SESSION AUTHORIZATION came: SET ROLE NONE leads back to another user
+        self.given = False  # the client gave a search_path at start-up, or something that may be one
         self.ahead = False  # search_path is newer here than in the server's report
         self.unreported = False  # how text is read has changed and its report is still to come
         self.reading_moved = False  # it has, in this transaction
@@ -79,6 +85,15 @@ class Settings:
         self.search_path.set(value, local)
         self.ahead = True
 
+    def move_role(self, name: str, value: str | None, local: bool) -> None:
+        """SET ROLE, SET SESSION AUTHORIZATION; value None: DEFAULT, or RESET."""
+        self.ahead = True
+        if name == "session_authorization":
+            self.reauthorized = True
+        if value is not None and name == "role" and value.lower() == "none":
+            value = UNKNOWN if self.reauthorized else ""
+        self.role.set(value, local)
+
     def move_reading(self) -> None:
         """A statement changed how text is read; the server reports the new values before its next ReadyForQuery."""
         self.reading_moved = self.unreported = True
@@ -86,6 +101,7 @@ class Settings:
     def lose(self) -> None:
         """Anything may have been set."""
         self.search_path.lose()
+        self.role.lose()
         self.purpose.lose()
         self.ahead = True
         self.move_reading()
@@ -93,7 +109,8 @@ class Settings:
     @property
     def moving(self) -> bool:
         """Something was set in this transaction, whose end may bring former values back."""
-        return self.reading_moved or self.search_path.touched or self.purpose.touched
+        followed = self.search_path.touched or self.role.touched or self.purpose.touched
+        return self.reading_moved or followed
 
     def end(self, committed: bool) -> None:
         """The transaction ended."""
@@ -101,6 +118,7 @@ class Settings:
         self.unreported = self.unreported or self.reading_moved
         self.reading_moved = False
         self.search_path.end(committed)
+        self.role.end(committed)
         self.purpose.end(committed)
 
     def ready(self, idle: bool) -> None:
@@ -160,9 +178,10 @@ class Settings:
         text = self.search_path.value
         if not self.ahead:
             text = self.reported.get("search_path", text)
-        if text == UNKNOWN:
+        role = self.role.value
+        if text == UNKNOWN or (role == UNKNOWN and "$user" in text):
             return None
         try:
-            return split_path(text, self.user)
+            return split_path(text, role or self.user)
         except ValueError:
             return None

@@ -6,58 +6,70 @@ Encryption", "GSSAPI Session Encryption", "Canceling Requests in Progress".
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
-from proxy.session.settings import UNKNOWN, Settings
+from proxy.session.settings import UNKNOWN, Followed, Settings
 
-# An unescaped space separates options; a backslash takes the next character as it is (pg_split_opts).
-_OPTION: Final = re.compile(r"(?:[^\s\\]|\\.)+", re.DOTALL)
+# What isspace() of the C locale takes for one separates options; a backslash takes the next character as it is
+# (pg_split_opts).
+_OPTION: Final = re.compile(r"(?:[^ \t\n\v\f\r\\]|\\.)+", re.DOTALL)
 # What parse_bool takes for true.
 TRUE: Final = frozenset((b"1", b"on", b"t", b"tr", b"tru", b"true", b"y", b"ye", b"yes"))
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
-def split_options(options: str) -> dict[str, str]:
-    """Settings given in the `options` start-up parameter (-c name=value, -cname=value, --name=value)."""
+def split_options(options: str) -> tuple[list[tuple[str, str]], bool]:
+    """Settings given in the `options` start-up parameter, in order (-c name=value, -cname=value, --name=value). False:
+    there is something else in it, so that these may not be all."""
     words = [_ESCAPED.sub(r"\1", word) for word in _OPTION.findall(options)]
-    found: dict[str, str] = {}
+    found: list[tuple[str, str]] = []
+    certain = True
     at = 0
     while at < len(words):
         word = words[at]
         at += 1
+        setting = word[2:] if word.startswith(("-c", "--")) else ""
         if word == "-c" and at < len(words):
             setting = words[at]
             at += 1
-        elif word.startswith("--"):
-            setting = word[2:].replace("-", "_")
-        elif word.startswith("-c"):
-            setting = word[2:]
-        else:
-            continue
         name, equals, value = setting.partition("=")
         if equals:
-            found[name.replace("-", "_").lower()] = value
-    return found
+            found.append((name.replace("-", "_").lower(), value))  # ParseLongOption()
+        else:
+            certain = False
+    return found, certain
 
 
-def note_startup(settings: Settings, params: dict[str, str]) -> None:
-    """Take from the StartupMessage what later statements are read by."""
-    given = split_options(params.get("options", ""))
-    given.update({name.lower(): value for name, value in params.items()})
-    settings.user = params.get("user", "")
-    if "search_path" in given:
-        settings.search_path = type(settings.search_path)(given["search_path"])
-    if "pgveil.purpose" in given:
-        settings.purpose = type(settings.purpose)(given["pgveil.purpose"])
+def note_startup(settings: Settings, params: Iterable[tuple[str, str]]) -> None:
+    """Take from the StartupMessage what later statements are read by. Of what is given twice the last counts, options
+    before parameters (process_startup_options)."""
+    settings.user = ""
+    pairs = [(name.lower(), value) for name, value in params]
+    options = [value for name, value in pairs if name == "options"]
+    given, certain = split_options(options[-1] if options else "")
+    found = dict([*given, *pairs])
+    settings.user = found.get("user", "")
+    settings.given = not certain or "search_path" in found
+    if "search_path" in found and certain:
+        settings.search_path = Followed(found["search_path"])
+    if "pgveil.purpose" in found:
+        settings.purpose = Followed(found["pgveil.purpose"])
+    if not certain or "session_authorization" in found:
+        settings.role = Followed(UNKNOWN)
+    elif "role" in found:
+        settings.role = Followed(found["role"])
 
 
-def default_path(settings: Settings, path: tuple[str, ...]) -> None:
-    """The role's or database's own search_path, known from the catalog, unless the client gave one."""
+def default_path(settings: Settings, path: str, switched: bool) -> None:
+    """The role's or database's own search_path, known from the catalog, unless the client gave one. switched: the
+    session started as another role than who logged in."""
+    if switched and not settings.role.value:
+        settings.role = Followed(UNKNOWN)
     if "search_path" in settings.reported:
-        settings.search_path = type(settings.search_path)(settings.reported["search_path"])
-    elif settings.search_path.value == UNKNOWN:
-        quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in path)
-        settings.search_path = type(settings.search_path)(quoted)
+        settings.search_path = Followed(settings.reported["search_path"])
+    elif not settings.given:
+        settings.search_path = Followed(path)
 
 
 def is_physical(params: tuple[tuple[bytes, bytes], ...]) -> bool:

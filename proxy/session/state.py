@@ -14,7 +14,7 @@ from proxy.session.effects import Ask, Close, Context, Effect, Note, Principal, 
 from proxy.session.ledger import PLAIN_SYNC, Ledger, Owed
 from proxy.session.limits import Limits
 from proxy.session.names import Names
-from proxy.session.settings import UNKNOWN, Settings
+from proxy.session.settings import Settings
 from proxy.session.statements import Bound, Prepared
 from proxy.session.world import World
 from proxy.sql.catalog import UNSURE, Snapshot
@@ -263,14 +263,15 @@ class State:
         elif kind == "set" and name == "pgveil.purpose":
             settings.purpose.set(effect.value, effect.local)
         elif kind == "set" and name in ("role", "session_authorization"):
-            if "$user" in settings.search_path.value:
-                settings.move_path(UNKNOWN, False)
+            settings.move_role(name, effect.value, effect.local)
         elif kind == "set":
             settings.move_reading()
         elif kind in ("reset-all", "discard-all"):
             settings.move_path(None, False)
             settings.purpose.set(None, False)
             settings.move_reading()
+            if kind == "discard-all":
+                settings.move_role("session_authorization", None, False)
             if kind == "discard-all" and self.world is not None:
                 self.base = self.world.snapshot  # no temporary relation is left
                 self.epoch += 1

@@ -273,6 +273,7 @@ class ClientLane:
     def _ending(self, kind: int, plain: Owed | None) -> Owed:
         """The entry of a message that ends in ReadyForQuery; it marks the portals that may die with it."""
         state = self.state
+        first = state.executing != state.batch
         state.batch += 1
         dropped = state.statements.change(b"", None, state.batch) if kind == ledger.QUERY else None
         if plain is not None and not len(state.portals) and dropped is None:
@@ -280,6 +281,7 @@ class ClientLane:
         owed = Owed(kind)
         owed.mark = state.serial
         owed.change = dropped
+        owed.first = first
         return owed
 
     # ---- Parse

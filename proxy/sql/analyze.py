@@ -169,13 +169,25 @@ class _Reading:
         else:
             plan = Definitions(expressions, queries, tables, self.findings).plan(statement)
             self.findings.within(statement.start, statement.end, True)
-        plan = replace(plan, effects=plan.effects + shadows(node, tables))
+        plan = replace(plan, effects=plan.effects + shadows(node, tables) + self._settled(node))
         for relation in plan.created:
             self.snapshot = self.snapshot.with_relation(relation)
         for schema, name in plan.altered:
             self.snapshot = self.snapshot.closed_by(schema, name, "the same text changes it")
         self._follow(plan.effects)
         return plan
+
+    def _settled(self, node: Node) -> tuple[SessionEffect, ...]:
+        """What functions that it calls may set."""
+        settling = self.snapshot.protection.settling
+        for found in walk(node) if settling and node.kind != "CreateFunctionStmt" else ():
+            if (
+                "funcname" in found.fields
+                and found.strings("funcname")[-1:]
+                and found.strings("funcname")[-1] in settling
+            ):
+                return (SessionEffect("unknown-setting"),)
+        return ()
 
     def _query(self, statement: Statement, tables: Tables, expressions: Expressions, queries: Queries) -> StatementPlan:
         """SELECT, INSERT, UPDATE, DELETE, MERGE."""
@@ -233,8 +245,7 @@ class _Reading:
             if effect.kind == "shadow" and effect.name is not None:
                 self.snapshot = self.snapshot.shadowed_by((effect.name,))
             if effect.kind == "set" and effect.name == "search_path" and effect.value is not None:
-                path = split_path(effect.value, "$user")
-                self.path = None if "$user" in path else path
+                self.path = _certain(effect.value)
             elif effect.kind in _PATH_CHANGES or (effect.kind == "set" and effect.name in _PATH_SETTINGS):
                 self.path = None
 
@@ -246,6 +257,15 @@ class _Reading:
         for (schema, name), reason in self.snapshot.overlaid.items():
             snapshot = snapshot.closed_by(schema, name, reason)
         self.snapshot = snapshot.shadowed_by(self.snapshot.shadowed)
+
+
+def _certain(path: str) -> tuple[str, ...] | None:
+    """A search_path that is the same for whoever asks; None if it is not."""
+    try:
+        found = split_path(path, "$user")
+    except ValueError:
+        return None
+    return None if "$user" in found else found
 
 
 def _settings(node: Node, calls: list[tuple[str | None, str | None, bool]], utility: Utility) -> Effects:

@@ -80,11 +80,14 @@ class Snapshot:
         """Whether a function may touch something protected."""
         return function_oid in self.protection.reaching
 
-    def search_path_of(self, user: str) -> tuple[str, ...]:
-        """Schemas in which `user`'s unqualified names are looked for at the start of a session."""
+    def search_path_of(self, user: str) -> str:
+        """The search_path with which `user`'s sessions start, as it is written."""
         paths = self.catalog.search_paths
-        text = paths.get(user, paths.get("", '"$user", public'))
-        return split_path(text, user)
+        return paths.get(user, paths.get("", '"$user", public'))
+
+    def switches_role(self, user: str) -> bool:
+        """Whether `user`'s sessions start as another role (ALTER ROLE or ALTER DATABASE … SET role)."""
+        return bool(self.catalog.switched & {user, ""})
 
     def with_relation(self, relation: Relation) -> "Snapshot":
         """With a table that this link's transaction made (OID 0 if the server's is not known)."""
@@ -138,7 +141,7 @@ def snapshot(catalog: Catalog, policy: Policy, version: int, mixed: frozenset[st
         catalog=catalog,
         policy=policy,
         protection=protection,
-        touches=Touch(protection.names()),
+        touches=Touch(protection.names(), protection.settling),
         relations=MappingProxyType({(r.schema, r.name): r for r in catalog.relations}),
         by_name=MappingProxyType(by_name),
         by_place=MappingProxyType({(c.relation_oid, c.attnum): c for c in columns}),
@@ -148,7 +151,7 @@ def snapshot(catalog: Catalog, policy: Policy, version: int, mixed: frozenset[st
 def split_path(text: str, user: str) -> tuple[str, ...]:
     """A search_path setting as schema names: folded unless quoted, "$user" expanded (SplitIdentifierString).
 
-    Raises ValueError if it is no list of identifiers.
+    Raises ValueError if it is no list of identifiers, or of some whose folding or truncation depends on the server.
     """
     names: list[str] = []
     rest = text.strip()
@@ -167,12 +170,31 @@ def _path_item(text: str) -> tuple[str, str]:
         end = min(
             [i for i in (text.find(","), *(text.find(blank) for blank in " \t\n\r")) if i >= 0], default=len(text)
         )
-        return text[:end].lower(), text[end:].strip()
+        return _folded(text[:end]), text[end:].strip()
     end = 1
     while True:
         end = text.find('"', end)
         if end < 0:
             raise ValueError("unterminated quoted name")
         if text[end + 1 : end + 2] != '"':
-            return text[1:end].replace('""', '"'), text[end + 1 :].strip()
+            return _short(text[1:end].replace('""', '"')), text[end + 1 :].strip()
         end += 2
+
+
+_UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_FOLD: Final = str.maketrans(_UPPER, _UPPER.lower())
+_NAMEDATALEN: Final = 64
+
+
+def _folded(name: str) -> str:
+    """downcase_truncate_identifier(): ASCII letters; others only where the server's encoding has one byte for each."""
+    folded = name.translate(_FOLD)
+    if folded != name.lower():
+        raise ValueError("a name whose folding depends on the server")
+    return _short(folded)
+
+
+def _short(name: str) -> str:
+    if len(name.encode()) >= _NAMEDATALEN:
+        raise ValueError("a name that the server cuts")
+    return name

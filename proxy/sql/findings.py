@@ -21,6 +21,7 @@ from proxy.wire.types import TypeSpec, parse_type
 TEXT_FAMILY: Final = frozenset(("text", "varchar", "bpchar"))
 INTEGERS: Final = frozenset(("int2", "int4", "int8"))
 Use = Literal["write", "search"]
+MOST_PARAMETERS: Final = 65535
 _PARAM: Final = re.compile(rb"\$[0-9]+")
 _PLACEHOLDER: Final = re.compile(r"pgv([0-9]+)")
 
@@ -287,7 +288,14 @@ class Findings:
             written = b"$%d" % number
             if self.analysis.text[place.start : place.end] != written:
                 edits.append(Edit(self._at(place.start), self._at(place.end), text=written))
-        return tuple([uses.get(n, ParamUse(n)) for n in range(1, max(highest, *uses) + 1)]), edits
+        count = max(highest, *uses)
+        if count > MOST_PARAMETERS:
+            raise Refusal(
+                "statement-too-large",
+                "a parameter that is used for a protected column and elsewhere needs a second number, and all are used",
+                "Use fewer parameters, or one for each place.",
+            )
+        return tuple([uses.get(n, ParamUse(n)) for n in range(1, count + 1)]), edits
 
     @staticmethod
     def _next(highest: int, uses: Iterable[int]) -> int:

@@ -85,7 +85,7 @@ class SessionEffect:
     'rollback', 'rollback-to', 'savepoint', 'ddl', 'ddl-elsewhere' (DDL that makes no new way to anything protected),
     'shadow' (a guarded name may be a temporary relation of this connection).
     local: SET LOCAL.
-    `value` is only filled for settings that pgveil follows (search_path, pgveil.*).
+    `value` is only filled for settings that pgveil follows (search_path, role, session_authorization, pgveil.*).
     """
 
     kind: str

@@ -30,6 +30,7 @@ class Protection:
     match -> why. awaited: tables that don't exist yet -> their rules. dependents: views and tables through which a
     protected table is reached -> why they are refused; functions: the same for functions. writes: tables whose
     triggers write to a protected one -> why. reaching: OIDs of functions that reach a protected table.
+    settling: names of functions that may change what names mean (search_path, the role).
     """
 
     columns: Mapping[Name, Mapping[str, ProtectedColumn]]
@@ -39,6 +40,7 @@ class Protection:
     functions: Mapping[Name, str]
     writes: Mapping[Name, str]
     reaching: frozenset[int]
+    settling: frozenset[str]
     drift: tuple[Drift, ...]
 
     def names(self) -> frozenset[str]:
@@ -81,6 +83,7 @@ def lay(catalog: Catalog, policy: Policy, mixed: frozenset[str] = frozenset()) -
             _armed(catalog.relations, building, names, work) | _writes(catalog.relations, functions, work)
         ),
         reaching=frozenset([f.oid for f in (*functions, *building)]),
+        settling=_settling(catalog.functions) if names else frozenset(),
         drift=tuple(work.drift),
     )
 
@@ -247,6 +250,25 @@ _BUILDS: Final = re.compile(
 _TEXT_RUNNERS: Final = re.compile(
     r"\b(?:query|cursor|table|schema|database)_to_xml|\bts_stat\b|\bdblink", re.IGNORECASE
 )
+
+
+_SETTLES: Final = re.compile(
+    r"\bset_config\b|\bsearch_path\b|\b(?:re)?set\s+(?:(?:local|session)\s+)?(?:role|session|all)\b|\bdiscard\s+all\b",
+    re.IGNORECASE,
+)
+
+
+def settles(source: str) -> bool:
+    """Whether a body may change what names mean when it has run. What a function sets in its own SET clause is no part
+    of its body, and is undone."""
+    return _SETTLES.search(source) is not None
+
+
+def _settling(functions: tuple[Function, ...]) -> frozenset[str]:
+    """Functions whose body does, and functions that name one of those."""
+    found = [f for f in functions if settles(f.source)]
+    left = tuple([f for f in functions if f not in found])
+    return frozenset([f.name for f in (*found, *_functions(left, {f.name for f in found}))])
 
 
 def builds(source: str) -> bool:

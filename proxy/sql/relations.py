@@ -62,13 +62,15 @@ class Function:
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """All that was read of one database at one moment. search_paths: role name ('' = the database's or server's
-    default) -> setting text, from pg_db_role_setting and the server default."""
+    default) -> setting text, from pg_db_role_setting and the server default. switched: role names ('' = all) whose
+    sessions start as another role."""
 
     database: str
     server_version: int
     relations: tuple[Relation, ...]
     functions: tuple[Function, ...]
     search_paths: Mapping[str, str]
+    switched: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,9 @@ class Tables:
     def find(self, node: Node) -> Table:
         """The relation that a RangeVar means, for reading. Raises Refusal."""
         schema, name = node.text("schemaname"), node.text("relname")
-        found = self._allowed(schema or self._schema(name), name)
+        place = schema or self._schema(name)
+        # A guarded name that is nowhere on the path: forwarded, it would be found there by a server that knows better.
+        found = None if not place and name in self._names else self._allowed(place, name)
         if found is None:
             shown = f"{schema}.{name}" if schema else name
             raise undefined(f'relation "{shown}" does not exist', node, "undefined-table")

@@ -4,8 +4,9 @@ One look at the lower-cased text, about a microsecond. Not a parser: it may say 
 name in a comment), never no to one that does. Names match as whole identifiers, with or without quotes.
 
 What says yes: a name of the protected world; `U&"` (an identifier that hides its name); `pgveil.` (our own settings);
-`set_config` and functions that run SQL from a string; a statement that begins with a word which changes what names or
-later statements mean. BEGIN, COMMIT and SAVEPOINT are not among these: a session sees them in the server's replies.
+`set_config`, functions whose body sets something, and functions that run SQL from a string; a statement that begins
+with a word which changes what names or later statements mean. BEGIN, COMMIT and SAVEPOINT are not among these: a
+session sees them in the server's replies.
 """
 
 import re
@@ -34,13 +35,16 @@ _MAY_BE_CUT: Final = 60
 
 @final
 class Touch:
-    """The compiled test. names: as the catalog has them, case and all (case is not looked at)."""
+    """The compiled test. names: as the catalog has them, case and all (case is not looked at). settling: names of
+    functions that may change settings."""
 
-    __slots__ = ("_search", "names")
+    __slots__ = ("_named", "_search", "_settling", "names")
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], settling: frozenset[str] = frozenset()) -> None:
         self.names = frozenset(names)
-        self._search = _compiled(self.names).search
+        self._settling = settling
+        self._named = _compiled(self.names).search
+        self._search = _compiled(self.names | settling).search if settling else self._named
 
     def __call__(self, text: bytes) -> bool:
         """Whether `text` (UTF-8, or any encoding if the text is ASCII) may touch something."""
@@ -51,11 +55,11 @@ class Touch:
 
     def names_in(self, text: bytes) -> bool:
         """Whether `text`, whatever it is, has one of the names or one of the marks in it."""
-        return self._search(text.lower()) is not None
+        return self._named(text.lower()) is not None
 
     def with_names(self, names: Iterable[str]) -> "Touch":
         new = self.names.union(names)
-        return self if new == self.names else Touch(new)
+        return self if new == self.names else Touch(new, self._settling)
 
     def __repr__(self) -> str:
         return f"Touch({len(self.names)} names)"

@@ -9,16 +9,15 @@ from proxy.errors import Refusal
 from proxy.sql.expressions import Expressions
 from proxy.sql.findings import Findings
 from proxy.sql.plan import SessionEffect
-from proxy.sql.protection import builds
+from proxy.sql.protection import builds, identifiers, settles
 from proxy.sql.referee import Node, Statement, walk
 from proxy.sql.tables import Tables
 
 # Settings whose value a session has to know; the plan holds it.
-FOLLOWED: Final = frozenset(("search_path", "pgveil.purpose"))
+FOLLOWED: Final = frozenset(("search_path", "pgveil.purpose", "role", "session_authorization"))
 # Settings that decide how the next text is read; their value comes by ParameterStatus or not at all.
 READING: Final = frozenset((
-    "client_encoding", "standard_conforming_strings", "datestyle", "intervalstyle", "timezone", "role",
-    "session_authorization", "backslash_quote",
+    "client_encoding", "standard_conforming_strings", "datestyle", "intervalstyle", "timezone", "backslash_quote",
 ))  # fmt: skip
 # Pass whatever they name: they move no values and change no meaning that pgveil follows.
 HARMLESS: Final = frozenset((
@@ -42,7 +41,7 @@ _ELSEWHERE: Final = frozenset((
 _TRANSACTION: Final = {
     "TRANS_STMT_BEGIN": "begin", "TRANS_STMT_START": "begin", "TRANS_STMT_COMMIT": "commit",
     "TRANS_STMT_ROLLBACK": "rollback", "TRANS_STMT_ROLLBACK_TO": "rollback-to", "TRANS_STMT_SAVEPOINT": "savepoint",
-    "TRANS_STMT_PREPARE": "commit",
+    "TRANS_STMT_PREPARE": "commit", "TRANS_STMT_COMMIT_PREPARED": "ddl", "TRANS_STMT_ROLLBACK_PREPARED": "ddl",
 }  # fmt: skip
 _HINT: Final = "Run the statement itself through pgveil."
 Effects = tuple[SessionEffect, ...]
@@ -72,6 +71,8 @@ class Utility:
             return reader(node)
         if node.kind in ("DoStmt", "CreateFunctionStmt"):
             self._body(statement)
+            if node.kind == "DoStmt" and self._settles(statement):
+                return (SessionEffect("unknown-setting"),)
         elif node.kind not in HARMLESS and (self._tables.reached_by(self._followed(statement)) or self._renames(node)):
             return None
         plain = node.kind in _ELSEWHERE or (node.kind == "CreateFunctionStmt" and self._readable(statement))
@@ -195,6 +196,13 @@ class Utility:
 
     def _copy(self, node: Node) -> Effects:
         return ()
+
+    def _settles(self, statement: Statement) -> bool:
+        """Whether a DO block may change settings that decide what names mean, itself or by what it calls."""
+        settling = self._tables.snapshot.protection.settling
+        calls = identifiers(set(settling)) if settling else None
+        texts = [t.decode("utf-8", "replace") for t in self._findings.strings_within(statement.start, statement.end)]
+        return any(settles(text) or (calls is not None and calls.search(text)) for text in texts)
 
     def _body(self, statement: Statement) -> None:
         """DO and CREATE FUNCTION: their text is read only for names; what builds statements itself is refused.

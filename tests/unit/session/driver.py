@@ -92,10 +92,14 @@ RELATIONS = (
     relation(16420, "other", "customers", "id int, email text"),
 )
 REACHING = Function(16500, "public", "mails", "sql", "select email from public.customers")
+SETTLING = (
+    Function(16501, "public", "set_tenant", "plpgsql", "begin perform set_config('search_path', $1, false); end"),
+    Function(16502, "public", "outer_tenant", "plpgsql", "begin perform Set_Tenant('x'); end"),
+)
 
 
 def world(version: int = 1, policy: str = POLICY, relations: tuple[Relation, ...] = RELATIONS) -> World:
-    catalog = Catalog("shop", 180000, relations, (REACHING,), {"": '"$user", public'})
+    catalog = Catalog("shop", 180000, relations, (REACHING, *SETTLING), {"": '"$user", public'})
     rules = load([("p.yaml", policy)])
     return World(rules, snapshot(catalog, rules, version), version)
 

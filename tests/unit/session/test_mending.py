@@ -281,3 +281,12 @@ def test_it_is_counted_and_noted() -> None:
     link.server(rowed(link), done("SELECT 1"), ready())
     assert link.session.state.take_counts() == {("select", "failed"): 1}
     assert [n.facts for n in link.notes("reveal-failed")] == [{"code": "vault-unavailable", "sqlstate": "57P03"}]
+
+
+def test_what_was_executed_before_a_query_without_a_sync_fails_with_it_or_not_at_all() -> None:
+    """The server rolls both back if the Query fails, and commits both if it does not (postgres.c, no Sync between)."""
+    link = Link()
+    link.client(parse("delete from notes", b"d"), bind([], b"d"), execute())
+    link.server(PARSED, BOUND, done("DELETE 1"))
+    asked(link).server(rowed(link), done("SELECT 1"), ready())
+    assert told(link) == ("E", b"FATAL 57P03") and link.closed

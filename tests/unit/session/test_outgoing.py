@@ -181,3 +181,24 @@ def test_a_refused_message_is_of_the_same_type_and_holds_nothing_of_the_clients(
 
 def test_a_bind_fails_by_the_name_of_a_statement_that_is_never_made() -> None:
     assert m.parse_bind(FAILING_BIND, 5, len(FAILING_BIND)).statement == NOBODY
+
+
+@pytest.mark.parametrize("doubled", ["$65534", "$1"])
+def test_a_wrong_number_of_parameters_is_wrong_for_the_server_too(doubled: str) -> None:
+    """One parameter in two roles makes the server's statement have one more; the client's one too many is the right
+    number there."""
+    text = f"select id from customers where email = {doubled} and note = {doubled} and id in ({numbers(65534)})"
+    _, made = plan(text)
+    assert made.params is not None and len(made.params) == 65535
+    parts = m.Bind(b"", b"s", (), (None,) * 65535, ())
+    frame = wrong_count(parts, made)
+    assert len(m.parse_bind(frame, 5, len(frame)).params) != 65535
+
+
+def numbers(count: int) -> str:
+    return ", ".join(f"${n}" for n in range(1, count + 1))
+
+
+def test_more_parameters_than_a_statement_may_have() -> None:
+    _, made = plan(f"select id from customers where email = $1 and note = $1 and id in ({numbers(65535)})")
+    assert made.refusal is not None and made.refusal.sqlstate == "54000"

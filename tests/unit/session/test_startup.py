@@ -9,51 +9,107 @@ from proxy.session.startup import default_path, is_physical, note_startup, split
 @pytest.mark.parametrize(
     ("options", "found"),
     [
-        ("", {}),
-        ("-c a=b -cc.d=e --f-g=h", {"a": "b", "c.d": "e", "f_g": "h"}),
-        (r"-c pgveil.purpose=a\ b\\c", {"pgveil.purpose": r"a b\c"}),
-        ("-c Search_Path=x,y -c search_path=z", {"search_path": "z"}),
-        ("-c", {}),
-        ("-c noequals --also", {}),
-        ("-d 5 loose", {}),
-        ("-c a=", {"a": ""}),
+        ("", []),
+        ("-c a=b -cc.d=e --f-g=h-i", [("a", "b"), ("c.d", "e"), ("f_g", "h-i")]),
+        ("-c work-mem=1", [("work_mem", "1")]),
+        (r"-c pgveil.purpose=a\ b\\c", [("pgveil.purpose", r"a b\c")]),
+        ("-c Search_Path=x,y -c search_path=z", [("search_path", "x,y"), ("search_path", "z")]),
+        ("-c a=", [("a", "")]),
+        ("-c a=\u00a0-cb=c", [("a", "\u00a0-cb=c")]),
+        ("-c\va=b\f-cc=d", [("a", "b"), ("c", "d")]),
     ],
 )
-def test_peer_failure_73_options(options: str, found: dict[str, str]) -> None:
-    assert split_options(options) == found
+def test_peer_failure_73_options(options: str, found: list[tuple[str, str]]) -> None:
+    assert split_options(options) == (found, True)
+
+
+@pytest.mark.parametrize(
+    "options", ["-c", "-c noequals", "--also", "-d 5 loose", "-D -csearch_path=x", "-ecsearch_path=x", "-S 4", "x"]
+)
+def test_options_that_are_not_all_understood(options: str) -> None:
+    """A switch may take what follows as its argument: nothing is certain, the catalog's path does not count."""
+    assert split_options(options)[1] is False
+    settings = started(user="u", options="-c search_path=a " + options)
+    default_path(settings, "d", False)
+    assert settings.path() is None and settings.role.value == UNKNOWN
+    settings.report("search_path", "b")
+    default_path(settings, "d", False)
+    assert settings.path() == ("b",)
+
+
+def started(*more: tuple[str, str], **params: str) -> Settings:
+    settings = Settings()
+    note_startup(settings, (*params.items(), *more))
+    return settings
 
 
 def test_settings_as_parameters_win_over_options() -> None:
-    settings = Settings()
-    note_startup(
-        settings, {"user": "u", "options": "-c search_path=a -c pgveil.purpose=p", "Search_Path": '"$user", b'}
+    settings = started(
+        ("Search_Path", '"$user", b'), user="u", options="-c search_path=a -c search_path=c -c pgveil.purpose=p"
     )
     assert (settings.path(), settings.purpose.value) == (("u", "b"), "p")
 
 
+def test_of_what_is_given_twice_the_last_counts() -> None:
+    assert started(("SEARCH_PATH", "b"), ("search_path", "c"), search_path="a").path() == ("c",)
+    assert started(("search_path", "b"), ("SEARCH_PATH", "c")).path() == ("c",)
+
+
 def test_the_default_path_counts_where_none_was_given() -> None:
-    settings = Settings()
-    default_path(settings, ("a", 'b"c'))
-    assert settings.path() == ("a", 'b"c')
-    default_path(settings, ("x",))
-    assert settings.path() == ("a", 'b"c')
+    settings = started(user="u")
+    default_path(settings, 'a, "b""c", "$user"', False)
+    assert settings.path() == ("a", 'b"c', "u")
     settings.search_path.set(None, False)
-    assert settings.path() == ("a", 'b"c')
+    assert settings.path() == ("a", 'b"c', "u")
+    given = started(user="u", search_path="x")
+    default_path(given, "a", False)
+    assert given.path() == ("x",)
     assert Settings().search_path.value == UNKNOWN and Settings().path() is None
 
 
+@pytest.mark.parametrize(
+    ("params", "path"),
+    [
+        ({"role": "tenant"}, ("tenant", "public")),
+        ({"options": "-c role=tenant"}, ("tenant", "public")),
+        ({"options": "-c session_authorization=tenant"}, None),
+        ({}, ("u", "public")),
+    ],
+)
+def test_who_a_session_starts_as(params: dict[str, str], path: tuple[str, ...] | None) -> None:
+    """ "$user" is the current user (namespace.c recomputeNamespacePath)."""
+    settings = started(user="u", **params)
+    default_path(settings, '"$user", public', False)
+    assert settings.path() == path
+    settings.move_role("role", "other", False)
+    settings.move_role("role", None, False)
+    assert settings.path() == path, "RESET ROLE goes back to it"
+
+
+def test_a_session_that_the_catalog_starts_as_another_role() -> None:
+    settings = started(user="u")
+    default_path(settings, '"$user", public', True)
+    assert settings.path() is None
+    settings = started(user="u", role="x")
+    default_path(settings, '"$user"', True)
+    assert settings.path() == ("x",), "the client's wins"
+
+
+@pytest.mark.parametrize("text", ["Äb", "x" * 64, '"' + "ä" * 32 + '"', '"'])
+def test_a_path_that_only_the_server_can_read(text: str) -> None:
+    assert started(user="u", search_path=text).path() is None
+
+
 def test_without_options_nothing_is_known_and_no_purpose_is_declared() -> None:
-    settings = Settings()
-    note_startup(settings, {"user": "u", "database": "d"})
+    settings = started(user="u", database="d")
     assert (settings.path(), settings.declared_purpose, settings.user) == (None, "", "u")
 
 
 def test_a_path_that_the_server_reports_wins_over_the_default() -> None:
     """From version 18 on it is reported, whoever set it: role, database, options."""
-    settings = Settings()
-    note_startup(settings, {"user": "u", "options": "-c search_path=a"})
+    settings = started(user="u", options="-c search_path=a")
     settings.report("search_path", "b, c")
-    default_path(settings, ("d",))
+    default_path(settings, "d", False)
     assert settings.path() == ("b", "c")
 
 
