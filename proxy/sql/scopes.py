@@ -5,7 +5,7 @@ range itself (a whole row). A range whose columns are not all known is *opaque*:
 """
 
 from dataclasses import dataclass, field
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from proxy.sql.terms import Held, Null, Plain, WholeRow
 
@@ -95,11 +95,11 @@ class Scope:
         return Scope(ranges, self, ctes)
 
 
-class Cte:
-    """A WITH query; `outputs` is None until it is read."""
+class Cte(Protocol):
+    """A WITH query. Here so that a scope need not know how queries are read."""
 
     def read(self) -> Outputs:
-        raise NotImplementedError
+        """Its columns. Raises Refusal."""
 
 
 Ctes = dict[str, Cte]
