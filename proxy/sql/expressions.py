@@ -25,6 +25,7 @@ MIXING: Final = frozenset((
     "JsonIsPredicate", "JsonObjectConstructor", "JsonArrayConstructor", "JsonArrayQueryConstructor", "JsonFuncExpr",
     "JsonScalarExpr", "JsonParseExpr", "JsonSerializeExpr", "JsonValueExpr", "JsonKeyValue", "JsonObjectAgg",
     "JsonArrayAgg", "JsonAggConstructor", "JsonArgument", "JsonBehavior", "JsonOutput", "A_Indices", "ResTarget",
+    "RangeTableFuncCol", "JsonTableColumn",
 ))  # fmt: skip
 LEAVES: Final = frozenset((
     "SQLValueFunction", "CurrentOfExpr", "MergeSupportFunc", "String", "Integer", "Boolean", "Float", "JsonFormat",
@@ -33,6 +34,8 @@ LEAVES: Final = frozenset((
 CONSTRUCTS: Final = {
     "CoalesceExpr": "COALESCE", "MinMaxExpr": "GREATEST or LEAST", "CaseExpr": "CASE", "CaseWhen": "CASE",
     "XmlExpr": "an XML function", "XmlSerialize": "XMLSERIALIZE", "A_Indices": "an array subscript",
+    "BooleanTest": "IS TRUE or its like", "NamedArgExpr": "a function", "List": "a function",
+    "ResTarget": "an XML function", "RangeTableFuncCol": "XMLTABLE", "JsonTableColumn": "JSON_TABLE",
 }  # fmt: skip
 OPERATORS: Final = {
     "AEXPR_LIKE": "LIKE", "AEXPR_ILIKE": "ILIKE", "AEXPR_SIMILAR": "SIMILAR TO", "AEXPR_BETWEEN": "BETWEEN",
@@ -44,7 +47,9 @@ DYNAMIC: Final = frozenset((
     "query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "cursor_to_xml", "cursor_to_xmlschema",
     "table_to_xml", "table_to_xmlschema", "table_to_xml_and_xmlschema", "schema_to_xml", "schema_to_xmlschema",
     "schema_to_xml_and_xmlschema", "database_to_xml", "database_to_xmlschema", "database_to_xml_and_xmlschema",
-    "ts_stat", "dblink", "dblink_exec", "dblink_open", "dblink_send_query",
+    "ts_stat", "ts_rewrite", "dblink", "dblink_exec", "dblink_open", "dblink_send_query", "dblink_build_sql_insert",
+    "dblink_build_sql_update", "dblink_build_sql_delete", "crosstab", "crosstab2", "crosstab3", "crosstab4",
+    "connectby", "xpath_table",
 ))  # fmt: skip
 _SEARCHES: Final = frozenset(("<", ">", "<=", ">=", "~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*", "^@"))
 _IDENTITY_CASTS: Final = frozenset(("text", "varchar", "bpchar", "uuid"))
@@ -67,7 +72,7 @@ class Expressions:
             "BooleanTest": self._mixing, "SubLink": self._sublink, "FuncCall": self._function, "RowExpr": self._row,
             "A_ArrayExpr": self._array, "A_Indirection": self._indirection, "CollateClause": self._collate,
             "SetToDefault": self._default, "GroupingFunc": self._grouping, "SelectStmt": self._subquery,
-            "ColumnDef": self._definition, "TypeName": self._type_name,
+            "ColumnDef": self._typed, "TypeName": self._type_name, "SortBy": self._sorted,
         }  # fmt: skip
 
     # ---- the two ways in
@@ -117,8 +122,8 @@ class Expressions:
             self.findings.plain(modifier)
         return PLAIN
 
-    def _definition(self, node: Node, scope: Scope) -> Term:
-        """A column of `AS t(a text)` or of XMLTABLE."""
+    def _typed(self, node: Node, scope: Scope) -> Term:
+        """The type of a cast, or of a column of `AS t(a text)`."""
         type_name = node.part("typeName", "TypeName")
         return PLAIN if type_name is None else self._type_name(type_name, scope)
 
@@ -133,9 +138,7 @@ class Expressions:
             return replace(term, casts=(*term.casts, node))
         if isinstance(term, Held):
             return self._made_cast(term, node) if term.made else self._held_cast(term.column, node)
-        type_name = node.part("typeName", "TypeName")
-        if type_name is not None:
-            self._type_name(type_name, scope)
+        self._typed(node, scope)
         if isinstance(term, Null):
             return term
         settle(term, self.findings, "a cast")
@@ -190,12 +193,10 @@ class Expressions:
 
     def _null_test(self, node: Node, scope: Scope) -> Term:
         inner = node.node("arg")
-        if inner is not None:
-            term = self.term(inner, scope)
-            if not isinstance(term, Held):
-                for part in term.terms if isinstance(term, Row) else (term,):
-                    if not isinstance(part, Held):
-                        settle(part, self.findings, "IS NULL of a row")
+        term = PLAIN if inner is None else self.term(inner, scope)
+        for part in term.terms if isinstance(term, Row) else (term,):
+            if not isinstance(part, Held):
+                settle(part, self.findings, "IS NULL of a row")
         return PLAIN
 
     def _grouping(self, node: Node, scope: Scope) -> Term:
@@ -304,7 +305,10 @@ class Expressions:
 
     def runs_text(self, node: Node) -> None:
         """A function that runs a query which it is given as text. Raises Refusal unless the text names nothing."""
-        for arg in node.nodes("args"):
+        args = node.nodes("args")
+        if node.strings("funcname")[-1] == "ts_rewrite":
+            args = args[1:] if len(args) == 2 else []  # ts_rewrite(query, target, substitute) runs nothing
+        for arg in args:
             text = self.findings.string(arg)
             if arg.kind == "TypeCast" or (text is None and arg.kind != "A_Const"):
                 raise Refusal(
@@ -333,8 +337,12 @@ class Expressions:
     def sort(self, key: Node, scope: Scope, construct: str) -> None:
         """A SortBy that is an expression, not an output column."""
         node = key.node("node")
-        if node is not None:
-            predicates.order_key(self.term(node, scope), self.findings, construct)
+        predicates.order_key(PLAIN if node is None else self.term(node, scope), self.findings, construct)
+
+    def _sorted(self, node: Node, scope: Scope) -> Term:
+        """JSON_ARRAYAGG (… ORDER BY …)"""
+        self.sort(node, scope, "ORDER BY")
+        return PLAIN
 
     def window(self, node: Node, scope: Scope) -> None:
         for key in node.nodes("partitionClause"):
@@ -377,8 +385,9 @@ class Expressions:
     def _quantified(self, node: Node, terms: tuple[Term, ...], outputs: Outputs, scope: Scope, kind: str) -> None:
         test = node.node("testexpr")
         left = PLAIN if test is None else self.term(test, scope)
-        name = node.strings("operName") or ["="]
-        construct = "IN (subquery)" if kind == "ANY_SUBLINK" else f"{name[-1]} ALL (subquery)"
+        name = node.strings("operName")
+        construct = f"{name[-1]} {kind[:3]} (subquery)" if name else "IN (subquery)"
+        name = name or ["="]
         held = outputs.held()
         if held is not None and outputs.opaque:
             raise refuse(held.column, construct)
@@ -400,7 +409,7 @@ class Expressions:
 
     def _mixing(self, node: Node, scope: Scope) -> Term:
         """Every part is read; a protected value in one is refused."""
-        construct = CONSTRUCTS.get(node.kind, f"{node.kind}")
+        construct = CONSTRUCTS.get(node.kind, "a JSON function")
         self._parts(list(node.fields.values()), scope, construct)
         return PLAIN
 

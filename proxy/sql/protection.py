@@ -248,7 +248,8 @@ _BUILDS: Final = re.compile(
 
 # Functions that run a query given as text or read a table by its name (DYNAMIC in sql.expressions), in any language.
 _TEXT_RUNNERS: Final = re.compile(
-    r"\b(?:query|cursor|table|schema|database)_to_xml|\bts_stat\b|\bdblink", re.IGNORECASE
+    r"\b(?:query|cursor|table|schema|database)_to_xml|\bts_(?:stat|rewrite)\b|\bdblink|\bcrosstab|\bconnectby\b|\bxpath_table\b",
+    re.IGNORECASE,
 )
 
 

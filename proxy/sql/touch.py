@@ -21,8 +21,12 @@ WORDS: Final = (
 )  # fmt: skip
 
 # Anywhere: U&", pgveil., set_config, and functions that run a query given as text or read a table by its name:
-# query_to_xml and its like, ts_stat, dblink. Written from a rare byte on: the search skips by first bytes.
-ANYWHERE: Final = (rb'&"', rb"gveil\.", rb"_config", rb"_to_xml", rb"_stat(?![a-z_])", rb"blink")
+# query_to_xml and its like, ts_stat and ts_rewrite, and of extensions dblink, tablefunc and xml2. Written from a rare
+# byte on: the search skips by first bytes.
+ANYWHERE: Final = (
+    rb'&"', rb"gveil\.", rb"_config", rb"_to_xml", rb"_(?:stat|rewrite)(?![a-z_])", rb"blink", rb"b(?<=crosstab)",
+    rb"by(?<=connectby)", rb"xpath_table",
+)  # fmt: skip
 
 # Blanks, empty statements, and comments without another inside; one that nests is taken for a match.
 _GAP: Final = rb"(?:[ \t\n\r\f\v;(]++|--[^\n\r]*+|/\*(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/)*+"
