@@ -50,7 +50,8 @@ def permit_outputs(plan: Plan, access: Access) -> bool:
     """True if the plan shows a protected column."""
     shown = False
     for statement in plan.statements:
-        for output in statement.outputs or ():
+        cursor = None if statement.cursor is None else statement.cursor.outputs
+        for output in statement.outputs or cursor or ():
             if output is None:
                 continue
             shown = True

@@ -4,6 +4,7 @@ One text is planned at a time: `plan` gives the plan, or asks for it and gives N
 and comes again with the same text when `waiting` has gone.
 """
 
+from dataclasses import replace
 from typing import Final, final
 
 from proxy.errors import Refusal
@@ -17,7 +18,7 @@ from proxy.session.statements import Bound
 from proxy.session.values import items, read, sent_type
 from proxy.session.world import Key, World
 from proxy.sql.catalog import Snapshot
-from proxy.sql.plan import Input, Output, Plan
+from proxy.sql.plan import Input, Output, Plan, StatementPlan
 from proxy.sql.shape import NUMBERS, Shape, literal_value, shape
 from proxy.wire.types import Reading, TypeSpec
 
@@ -211,6 +212,7 @@ class Planner:
         """Raises Refusal if the principal may not run the plan."""
         state = self._state
         assert state.access is not None
+        plan = self._fetching(plan)
         permit(plan, state.access, state.settings.declared_purpose)
         for statement in plan.statements:
             if statement.copy is not None:
@@ -224,27 +226,49 @@ class Planner:
                 name = effect.name.encode()
                 if effect.kind == "prepare":
                     made.add(name)
-                elif effect.kind in ("execute", "fetch") and name not in made:
-                    self._allow_by_name(effect.kind, name)
+                elif effect.kind == "execute" and name not in made:
+                    self._allow_execute(name)
 
-    def _allow_by_name(self, kind: str, name: bytes) -> None:
-        """SQL EXECUTE and FETCH reach statements and portals made by protocol messages."""
-        statement = self._state.statements.get(name) if kind == "execute" else None
-        if kind == "execute" and statement is None and name not in self._state.prepared:
+    def _allow_execute(self, name: bytes) -> None:
+        """SQL EXECUTE reaches statements made by protocol messages."""
+        statement = self._state.statements.get(name)
+        if statement is None and name not in self._state.prepared:
             shown = name.decode("utf-8", "replace")
             hint = "It was not prepared on this connection, or its PREPARE was refused."
             raise Refusal("unknown-statement", f'prepared statement "{shown}" does not exist', hint)
-        if (statement is not None and not statement.plain) or (kind == "fetch" and name in self._state.portals):
+        if statement is not None and not statement.plain:
             raise Refusal(
                 "unsupported-statement",
-                f"{kind.upper()} of a statement on protected columns that was prepared by protocol messages",
+                "EXECUTE of a statement on protected columns that was prepared by protocol messages",
                 "Use Bind and Execute messages.",
             )
+
+    def _fetching(self, plan: Plan) -> Plan:
+        """The plan with what its FETCHes get: from a cursor of the same text, or from a portal that is there."""
+        names = {effect.name for statement in plan.statements for effect in statement.effects if effect.kind == "fetch"}
+        if not names:
+            return plan
+        cursors: dict[str, tuple[StatementPlan, ...]] = {}
+        for name in names:
+            portal = None if name is None else self._state.portals.get(name.encode())
+            if name is not None and portal is not None:
+                cursors[name] = portal.plan.statements[:1]
+        statements: list[StatementPlan] = []
+        for statement in plan.statements:
+            for effect in statement.effects:
+                if effect.kind == "declare" and effect.name is not None:
+                    made = statement.cursor
+                    cursors[effect.name] = () if made is None else (replace(statement, outputs=made.outputs),)
+                elif effect.kind == "fetch" and effect.name is not None and cursors.get(effect.name):
+                    (cursor,) = cursors[effect.name]
+                    statement = replace(statement, tables=cursor.tables, outputs=cursor.outputs)
+            statements.append(statement)
+        return replace(plan, statements=tuple(statements))
 
     def bound(self, plan: Plan, context: Context, formats: tuple[int, ...]) -> Bound:
         state = self._state
         assert state.access is not None
-        return Bound(plan, state.access, context, formats, state.next_serial())
+        return Bound(self._fetching(plan), state.access, context, formats, state.next_serial())
 
     def copied(self, place: Input, value: bytes, fmt: int, reading: Reading) -> Wanted:
         """The value of a field of COPY. Raises Refusal."""

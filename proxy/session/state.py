@@ -30,6 +30,7 @@ AUTHENTICATING: Final = 1
 READY: Final = 2
 OPAQUE: Final = 3  # replication: passed as it is
 CLOSED: Final = 4
+FOREVER: Final = 1 << 62  # serial of a portal that no end of a transaction takes along
 
 
 class Job(Protocol):
@@ -213,6 +214,20 @@ class State:
             self.overlay = self.overlay.shadowed_by((name,))
         self.epoch += 1
 
+    def declared(self, bound: Bound, done: StatementPlan) -> None:
+        """DECLARE or CLOSE succeeded: a portal of that name is there, or is not."""
+        for effect in done.effects:
+            name = None if effect.name is None else effect.name.encode()
+            if effect.kind == "close" and name is None:
+                self.portals.forget(None, FOREVER)
+            elif effect.kind in ("declare", "close") and name is not None:
+                made = None
+                if done.cursor is not None and done.cursor.outputs is not None:
+                    made = bound.cursor(done, FOREVER if done.cursor.hold else self.next_serial())
+                changed = self.portals.change(name, made, self.batch)
+                if changed is not None:
+                    changed.done()
+
     def _overlay(self, done: StatementPlan) -> None:
         """DDL of a transaction that others don't see yet."""
         snapshot = self.snapshot
@@ -272,6 +287,7 @@ class State:
             settings.move_reading()
             if kind == "discard-all":
                 settings.move_role("session_authorization", None, False)
+                self.portals.forget(None, FOREVER)
             if kind == "discard-all" and self.world is not None:
                 self.base = self.world.snapshot  # no temporary relation is left
                 self.epoch += 1

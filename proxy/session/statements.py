@@ -72,6 +72,12 @@ class Bound:
         self.rendered: Rendered | None = None
         self.text = b""
 
+    def cursor(self, done: StatementPlan, serial: int) -> "Bound":
+        """The portal that a DECLARE made."""
+        assert done.cursor is not None
+        fetched = StatementPlan("fetch", done.tables, done.cursor.outputs)
+        return Bound(Plan(statements=(fetched,)), self.access, self.context, (), serial)
+
     @property
     def current(self) -> StatementPlan | None:
         """The statement whose reply is coming."""

@@ -375,6 +375,7 @@ class ServerLane:
         if kind == messages.COMMAND_COMPLETE:
             self.state.completed(frame[5:-1], None if bound is None else bound.current)
             if bound is not None and bound.current is not None:
+                self.state.declared(bound, bound.current)
                 self.ddl_done = self.state.follow(bound.current, bound.serial) or self.ddl_done
         if head.kind == ledger.EXECUTE:
             self.state.ledger.done()

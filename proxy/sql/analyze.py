@@ -17,7 +17,7 @@ from proxy.sql.ddl import Definitions
 from proxy.sql.dml import Writes
 from proxy.sql.expressions import DYNAMIC, Expressions
 from proxy.sql.findings import Findings
-from proxy.sql.plan import Edit, Output, Plan, SessionEffect, StatementPlan
+from proxy.sql.plan import CursorPlan, Edit, Output, Plan, SessionEffect, StatementPlan
 from proxy.sql.queries import Queries
 from proxy.sql.reads import only_reads
 from proxy.sql.referee import Node, Statement, parse, walk
@@ -35,8 +35,9 @@ QUERIES: Final = {
 }  # fmt: skip
 _BARRIERS: Final = frozenset((
     "set", "reset-all", "discard-all", "deallocate", "ddl", "ddl-elsewhere", "prepare", "rollback", "rollback-to",
-    "unknown-setting", "copy-in",
+    "unknown-setting", "copy-in", "declare",
 ))  # fmt: skip
+_BINARY, _HOLD = 0x0001, 0x0020  # CURSOR_OPT_* of parsenodes.h
 _PATH_CHANGES: Final = frozenset(("reset-all", "discard-all", "rollback", "rollback-to", "unknown-setting"))
 _ENDS: Final = frozenset(("commit", "rollback", "rollback-to"))
 _PATH_SETTINGS: Final = frozenset(("search_path", "role", "session_authorization"))
@@ -163,6 +164,8 @@ class _Reading:
             plan = replace(plan, effects=plan.effects + _settings(node, expressions.settings, utility))
         elif node.kind == "CopyStmt" and tables.reached_by(node):
             plan = self._copy(statement, Copies(expressions, queries, tables, self.findings))
+        elif node.kind == "DeclareCursorStmt" and tables.reached_by(node):
+            plan = self._declare(statement, tables, queries)
         elif (effects := utility.effects(statement)) is not None:
             plan = StatementPlan("utility", effects=effects)
             self.findings.within(statement.start, statement.end, bool(effects))
@@ -222,6 +225,25 @@ class _Reading:
         self.findings.within(statement.start, statement.end, False)
         effects = (SessionEffect("ddl-elsewhere"),) if "intoClause" in node.fields else ()
         return StatementPlan(tag, effects=effects)
+
+    def _declare(self, statement: Statement, tables: Tables, queries: Queries) -> StatementPlan:
+        """DECLARE CURSOR: what its query returns comes with FETCH."""
+        node, query = statement.node, statement.node.node("query")
+        assert query is not None
+        for found in walk(query):
+            if found.kind == "ParamRef":
+                self.highest = max(self.highest, found.number("number"))
+        if self.path is not None and "pg_catalog" in self.path[1:]:
+            raise _PATH
+        outputs = queries.query(query, Scope())
+        self._all_parameters(query)
+        held = outputs.held()
+        if held is not None and (outputs.opaque or node.number("options") & _BINARY):
+            what = "a cursor over columns that are not all known" if outputs.opaque else "a BINARY cursor"
+            raise refuse(held.column, what, hint="Name the columns, and leave BINARY out.")
+        cursor = CursorPlan(_outputs(outputs), bool(node.number("options") & _HOLD))
+        effects = (SessionEffect("declare", node.text("portalname")),)
+        return StatementPlan("declare", tuple(tables.touched), effects=effects, cursor=cursor)
 
     def _copy(self, statement: Statement, copies: Copies) -> StatementPlan:
         if self.path is not None and "pg_catalog" in self.path[1:]:

@@ -81,7 +81,8 @@ class SessionEffect:
     """What a statement changes in the state that later statements are read by.
 
     kind: 'set' (name, value; value None = DEFAULT), 'reset-all', 'discard-all', 'deallocate' (name; None = ALL),
-    'prepare', 'execute', 'fetch' (name), 'unknown-setting' (any setting may have changed), 'begin', 'commit',
+    'prepare', 'execute', 'declare', 'fetch' (name),
+    'close' (a cursor's name; None = ALL), 'unknown-setting' (any setting may have changed), 'begin', 'commit',
     'rollback', 'rollback-to', 'savepoint', 'ddl', 'ddl-elsewhere' (DDL that makes no new way to anything protected),
     'shadow' (a guarded name may be a temporary relation of this connection).
     local: SET LOCAL.
@@ -107,6 +108,14 @@ class CopyPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class CursorPlan:
+    """What FETCH gets from a cursor. outputs as in `StatementPlan`. hold: it outlives its transaction."""
+
+    outputs: tuple[Output | None, ...] | None
+    hold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StatementPlan:
     """One statement of the text.
 
@@ -115,7 +124,8 @@ class StatementPlan:
     protected is in it; None as a whole if no result column carries any, or it returns no rows. width: number of result
     columns when outputs is set. effects: see SessionEffect. created: tables it makes, for later statements of the
     transaction; altered: (schema, name) of relations that are not what the catalog says until it is read anew. reads:
-    it only reads, so there is nothing to undo. copy: it is a COPY of protected columns.
+    it only reads, so there is nothing to undo. copy: it is a COPY of protected columns. cursor: it
+    is a DECLARE of a query on a protected table.
     """
 
     tag: str
@@ -126,6 +136,7 @@ class StatementPlan:
     altered: tuple[tuple[str, str], ...] = ()
     reads: bool = False
     copy: CopyPlan | None = None
+    cursor: CursorPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)

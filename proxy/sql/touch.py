@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterable
 from typing import Final, final
 
-# Words at the start of a statement. FETCH, MOVE and EXECUTE reach portals and statements made by protocol messages,
+# Words at the start of a statement. DECLARE, FETCH and CLOSE concern the names of portals, EXECUTE those of statements,
 # EXPLAIN may hold an EXECUTE, DO builds statements that no catalog shows.
 WORDS: Final = (
-    b"set", b"reset", b"discard", b"deallocate", b"prepare", b"execute", b"fetch", b"move", b"explain",
+    b"set", b"reset", b"discard", b"deallocate", b"prepare", b"execute", b"declare", b"fetch", b"close", b"explain",
     b"create", b"alter", b"drop", b"import", b"do", b"rollback", b"abort",
 )  # fmt: skip
 

@@ -23,7 +23,7 @@ READING: Final = frozenset((
 HARMLESS: Final = frozenset((
     "TruncateStmt", "VacuumStmt", "LockStmt", "GrantStmt", "CommentStmt", "AlterOwnerStmt", "ReindexStmt",
     "ClusterStmt", "RefreshMatViewStmt", "CheckPointStmt", "ListenStmt", "UnlistenStmt", "NotifyStmt",
-    "VariableShowStmt", "ConstraintsSetStmt", "ClosePortalStmt", "GrantRoleStmt", "SecLabelStmt",
+    "VariableShowStmt", "ConstraintsSetStmt", "GrantRoleStmt", "SecLabelStmt",
     "AlterDefaultPrivilegesStmt", "DropOwnedStmt", "ReassignOwnedStmt", "LoadStmt", "DropStmt",
 ))  # fmt: skip
 _DDL: Final = ("Create", "Alter", "Drop", "Rename", "View", "Rule", "Define", "Import", "CompositeType")
@@ -65,7 +65,7 @@ class Utility:
             "TransactionStmt": self._transaction, "VariableSetStmt": self._set, "DiscardStmt": self._discard,
             "DeallocateStmt": self._deallocate, "PrepareStmt": self._prepare, "ExecuteStmt": self._execute,
             "FetchStmt": self._fetch, "ExplainStmt": self._explain, "DeclareCursorStmt": self._declare,
-            "CopyStmt": self._copy,
+            "CopyStmt": self._copy, "ClosePortalStmt": self._close,
         }.get(node.kind)  # fmt: skip
         if reader is not None:
             return reader(node)
@@ -177,7 +177,7 @@ class Utility:
         return (SessionEffect("execute", node.text("name")),)
 
     def _fetch(self, node: Node) -> Effects:
-        return (SessionEffect("fetch", node.text("portalname")),)
+        return () if node.flag("ismove") else (SessionEffect("fetch", node.text("portalname")),)
 
     def _explain(self, node: Node) -> Effects:
         """EXPLAIN ANALYZE runs its statement, EXPLAIN shows tokens: neither for a protected one."""
@@ -185,8 +185,10 @@ class Utility:
         return _executed(node)
 
     def _declare(self, node: Node) -> Effects:
-        self._inner(node, "DECLARE CURSOR", "Use a portal of the extended protocol, or read the rows at once.")
-        return ()
+        return (SessionEffect("declare", node.text("portalname")),)
+
+    def _close(self, node: Node) -> Effects:
+        return (SessionEffect("close", node.text("portalname") or None),)
 
     def _inner(self, node: Node, construct: str, hint: str) -> None:
         table = self._tables.reached(node)

@@ -51,7 +51,18 @@ PREPARE p (int) AS SELECT * FROM orders WHERE id = $1;
 
 -- case: cursor (peer 29)
 DECLARE k CURSOR WITH HOLD FOR SELECT * FROM customers;
--- refused: unsupported-statement
+-- sends: same
+-- effects: declare k
+
+-- case: cursor over a search
+DECLARE k CURSOR FOR SELECT id FROM customers WHERE email = 'a@x';
+-- sends
+DECLARE k CURSOR FOR SELECT id FROM customers WHERE email = ‹email a@x›;
+-- effects: declare k
+
+-- case: BINARY cursor
+DECLARE k BINARY CURSOR FOR SELECT email FROM customers;
+-- refused: unsupported-expression public.customers.email
 
 -- case: FETCH
 FETCH 2 FROM k;

@@ -16,6 +16,7 @@ from tests.unit.session.driver import (
     COPY_DONE,
     EMAIL,
     FLUSH,
+    ID,
     PARSED,
     POLICY,
     REACHING,
@@ -249,12 +250,104 @@ def test_more_statements_than_a_link_may_hold() -> None:
     assert link.client(parse("select 1", b"c")).closed
 
 
-def test_fetch_from_a_protected_portal_is_refused() -> None:
+def test_fetch_from_a_protected_portal_is_revealed() -> None:
     link = Link().client(query("begin")).server(done("BEGIN"), ready("T"))
     link.client(parse("select email from customers"), bind(portal=b"p"), SYNC).server(PARSED, BOUND, ready("T"))
     link.got(), link.sent()
-    link.client(query("fetch all from p")).server(failed("22P02"), ready("E"))
-    assert link.errors()[0][b"C"] == b"0A000"
+    token = link.vault.token("email", VALUE)
+    link.client(query("fetch all from p")).server(columns(EMAIL), row(token), done("FETCH 1"), ready("T"))
+    assert link.got()[1] == row(VALUE)
+
+
+# ---- cursors
+
+
+def declared(link: Link, text: str = "declare c cursor for select email from customers") -> Link:
+    link.client(query("begin")).server(done("BEGIN"), ready("T"))
+    link.client(query(text)).server(done("DECLARE CURSOR"), ready("T"))
+    link.got(), link.sent()
+    return link
+
+
+def fetched(link: Link, field: m.Field = EMAIL) -> bool:
+    """Whether a token in its row is revealed."""
+    token = link.vault.token("email", VALUE)
+    link.client(query("fetch c")).server(columns(field), row(token), done("FETCH 1"), ready("T"))
+    return link.got()[1] == row(VALUE)
+
+
+def test_what_a_cursor_gives_is_revealed() -> None:
+    assert fetched(declared(Link()))
+    assert not fetched(declared(Link(), "declare c cursor for select id from customers"), ID)
+
+
+@pytest.mark.parametrize(
+    ("before", "tag", "status", "shown"),
+    [
+        ("close c", "CLOSE CURSOR", "T", False),
+        ("close all", "CLOSE CURSOR ALL", "T", False),
+        ("close d", "CLOSE CURSOR", "T", True),
+        ("declare c cursor for select note from customers", "DECLARE CURSOR", "T", False),
+        ("declare c cursor for select 1", "DECLARE CURSOR", "T", False),
+        ("move c", "MOVE 1", "T", True),
+        ("commit", "COMMIT", "I", False),
+    ],
+)
+@pytest.mark.parametrize("hold", [False, True])
+def test_until_when_a_cursor_is_ours(before: str, tag: str, status: str, shown: bool, hold: bool) -> None:
+    link = declared(Link(), f"declare c cursor {'with hold' if hold else ''} for select email from customers")
+    link.client(query(before)).server(done(tag), ready(status))
+    link.got()
+    shown = shown or (hold and before == "commit")
+    assert fetched(link, EMAIL if shown else ID) is shown
+
+
+def test_a_cursor_that_was_not_made_is_none() -> None:
+    link = Link().client(query("begin")).server(done("BEGIN"), ready("T"))
+    link.client(query("declare c cursor for select email from customers")).server(failed("42P03"), ready("E"))
+    link.got()
+    assert not fetched(link, ID)
+
+
+def test_discard_all_leaves_no_cursor() -> None:
+    link = declared(Link(), "declare c cursor with hold for select email from customers")
+    link.client(query("commit")).server(done("COMMIT"), ready())
+    link.client(query("discard all")).server(done("DISCARD ALL"), ready())
+    link.got()
+    assert not fetched(link, ID)
+
+
+def test_declare_and_fetch_in_one_text() -> None:
+    link = Link().client(query("begin; declare c cursor for select email from customers; fetch c; close c"))
+    token = link.vault.token("email", VALUE)
+    link.server(
+        done("BEGIN"), done("DECLARE CURSOR"), columns(EMAIL), row(token), done("FETCH 1"), done("CLOSE CURSOR")
+    )
+    assert row(VALUE) in link.got()
+
+
+def test_nothing_is_planned_behind_a_declare_before_its_reply() -> None:
+    link = Link().client(query("begin")).server(done("BEGIN"), ready("T"))
+    link.sent()
+    link.client(query("declare c cursor for select email from customers"), query("fetch c"))
+    assert kinds(link.sent())[:1] == "Q" and len(link.asks) == 0
+    link.server(done("DECLARE CURSOR"), ready("T"))
+    link.got()
+    token = link.vault.token("email", VALUE)
+    link.server(columns(EMAIL), row(token), done("FETCH 1"), ready("T"))
+    assert row(VALUE) in link.got()
+
+
+def test_a_value_that_a_cursor_looks_for_becomes_its_token() -> None:
+    link = declared(Link(), "declare c cursor for select id from customers where email = 's@cret.de'")
+    assert ("email", VALUE) in link.vault.found
+
+
+@pytest.mark.parametrize(("user", "refused"), [("nobody", b"42501"), ("shop", b"")])
+def test_who_may_declare(user: str, refused: bytes) -> None:
+    link = Link(user).client(query("declare c cursor with hold for select email from customers"))
+    link.server(failed("22P02") if refused else done("DECLARE CURSOR"), ready())
+    assert [told[b"C"] for told in link.errors()] == ([refused] if refused else [])
 
 
 def test_execute_of_a_protected_statement_by_name_is_refused() -> None:
