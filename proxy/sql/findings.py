@@ -14,7 +14,7 @@ from proxy.sql.plan import Edit, Input, ParamUse
 from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
 from proxy.sql.shape import NUMBERS, STRINGS, Analysis, Shape, literal_at, literal_value, position_at
-from proxy.sql.spans import Tokens, Unclear, cast_span, name_end
+from proxy.sql.spans import Tokens, Unclear, cast_span, name_end, signed_span
 from proxy.sql.terms import Value
 from proxy.wire.types import TypeSpec, parse_type
 
@@ -185,12 +185,12 @@ class Findings:
         self._once(index in self.literals)
         self.literals[index] = "input"
         negative = self._number(node, index, column, use, casts, array)
-        start = node.location
         span = (self.analysis.starts[index], self.analysis.ends[index])
+        if node.location < span[0]:
+            span = signed_span(self.tokens, node.location, *span)
         if casts:  # most have none, and cutting the text into tokens costs
-            span = cast_span(self.tokens, span[0], span[1], value.casts)
-        first, last = position_at(self.analysis, min(start, span[0])), self._after(index, span[1])
-        self.edits.append(Edit(first, last, input=len(self.inputs)))
+            span = cast_span(self.tokens, *span, value.casts)
+        self.edits.append(Edit(self._at(span[0]), self._after(index, span[1]), input=len(self.inputs)))
         self.inputs.append(Input(column, use, literal=index, casts=casts, array=array, negative=negative))
 
     def _param_end(self, node: Node) -> int:
@@ -219,7 +219,7 @@ class Findings:
         value = node.fields.get("fval")
         text = str(value.get("fval", "")) if isinstance(value, dict) else ""
         if kind not in NUMBERS or array:
-            raise _refused(column, "a bit string as its value", "Write the value as a string literal.")
+            raise _refused(column, "a number or bits as its value", "Write the value as a string literal.")
         whole = "." not in text and "e" not in text.lower()
         target = casts[0].name if casts else column.facade.name
         fits = (target in INTEGERS and whole) or target == "numeric" or target in TEXT_FAMILY

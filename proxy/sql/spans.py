@@ -93,15 +93,31 @@ def _comment_end(text: bytes, start: int) -> int:
     raise Unclear
 
 
+def signed_span(tokens: Tokens, sign: int, start: int, end: int) -> tuple[int, int]:
+    """Byte span of a negative number, brackets between sign and number included: -(5). start, end: of the number."""
+    first, last = tokens.at(sign), _last(tokens, start, end)
+    for token in range(first, tokens.at(start)):
+        if tokens.get(token) == b"(":
+            last += 1
+            if tokens.get(last) != b")":
+                raise Unclear
+    return tokens.starts[first], tokens.ends[last]
+
+
 def cast_span(tokens: Tokens, start: int, end: int, casts: tuple[Node, ...]) -> tuple[int, int]:
     """Byte span of a value and the casts around it, innermost first. start, end: of the value itself."""
-    first = tokens.at(start)
-    last = first
-    while last + 1 < len(tokens.ends) and tokens.ends[last] < end:
-        last += 1
+    first, last = tokens.at(start), _last(tokens, start, end)
     for cast in casts:
         first, last = _one_cast(tokens, first, last, cast)
     return tokens.starts[first], tokens.ends[last]
+
+
+def _last(tokens: Tokens, start: int, end: int) -> int:
+    """Index of the last token of a value between two offsets: 1e-5 and s.p0 have three."""
+    last = tokens.at(start)
+    while last + 1 < len(tokens.ends) and tokens.ends[last] < end:
+        last += 1
+    return last
 
 
 def _one_cast(tokens: Tokens, first: int, last: int, cast: Node) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 import pytest
 
 from proxy.sql.referee import Node, parse, walk
-from proxy.sql.spans import Tokens, Unclear, cast_span, name_end, quoted_name, type_end
+from proxy.sql.spans import Tokens, Unclear, cast_span, name_end, quoted_name, signed_span, type_end
 
 
 def span(text: bytes) -> bytes:
@@ -90,6 +90,20 @@ def cast(text: bytes, **places: int) -> tuple[int, int]:
 def test_a_tree_that_is_not_of_the_text(text: bytes, places: dict[str, int]) -> None:
     with pytest.raises(Unclear):
         cast(text, **places)
+
+
+@pytest.mark.parametrize(
+    ("text", "start"), [(b"(-5)", 2), (b"(- /* ( */ 5)", 11), (b"(-(5) + 1)", 3), (b"(-(- ((5))))", 7)]
+)
+def test_a_negative_number(text: bytes, start: int) -> None:
+    first, last = signed_span(Tokens(text), 1, start, start + 1)
+    assert (first, text[last:].strip(b")")) == (1, b" + 1" if b"+" in text else b"")
+    assert text[first:last].count(b"(") == text[first:last].count(b")") + text.count(b"/* (")
+
+
+def test_brackets_of_a_negative_number_that_do_not_close() -> None:
+    with pytest.raises(Unclear):
+        signed_span(Tokens(b"select -(5"), 7, 9, 10)
 
 
 def test_a_cast_without_a_type() -> None:
