@@ -2,7 +2,6 @@
 
 from typing import final
 
-from proxy.errors import Refusal
 from proxy.sql import predicates
 from proxy.sql.expressions import Expressions
 from proxy.sql.findings import Findings
@@ -13,9 +12,9 @@ from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
 from proxy.sql.scopes import Outputs, Range, Scope
 from proxy.sql.shape import position_at
-from proxy.sql.spans import Unclear, name_end, quoted_name
+from proxy.sql.spans import name_end, quoted_name
 from proxy.sql.tables import Table, Tables
-from proxy.sql.terms import PLAIN, Held, Null, Row, Term, held_in, refuse
+from proxy.sql.terms import PLAIN, Held, Null, Row, Term, held_in, refuse, unsupported
 
 
 @final
@@ -36,8 +35,7 @@ class Writes:
         readers = {"InsertStmt": self._insert, "UpdateStmt": self._update, "DeleteStmt": self._delete}
         reader = readers.get(node.kind)
         if reader is None:
-            raise Refusal(
-                "unsupported-statement",
+            raise unsupported(
                 f"{_NAMES.get(node.kind, node.kind)} is not supported where it touches a protected table"
                 + (f" ({table})" if (table := self._tables.reached(node)) else ""),
                 "Use INSERT … ON CONFLICT, UPDATE or DELETE.",
@@ -49,8 +47,7 @@ class Writes:
 
     def _target(self, node: Node) -> tuple[Table, Range]:
         relation = node.part("relation", "RangeVar")
-        if relation is None:
-            raise Refusal("unsupported-statement", "a statement without a table")
+        assert relation is not None
         table = self._tables.target(relation)
         alias = relation.part("alias", "Alias")
         name = None if alias is None else alias.text("aliasname")
@@ -118,11 +115,9 @@ class Writes:
         rows = [row.nodes("items") for row in source.nodes("valuesLists")]
         width = max([len(row) for row in rows])
         columns = self._columns(node, table, named, width, False)
-        inner = self._queries.with_clause(source, scope)
         for row in rows:
-            terms = [self._expressions.term(item, inner) for item in row]
+            terms = [self._expressions.term(item, scope) for item in row]
             self._assign(columns, terms, table, False)
-        self._queries.finish_with(inner)
 
     def _columns(self, node: Node, table: Table, named: list[Node], width: int, opaque: bool) -> list[str]:
         """Names of the columns that are written. Without a list they are written into the statement: a column that was
@@ -139,8 +134,7 @@ class Writes:
         if not table.protected:
             return live[:width]
         if opaque or width > len(live):
-            raise Refusal(
-                "unsupported-statement",
+            raise unsupported(
                 f"INSERT into {table.label} without a column list: its columns can't be counted",
                 "Write the columns: INSERT INTO … (a, b) …",
             )
@@ -148,21 +142,14 @@ class Writes:
         return live[:width]
 
     def _list(self, node: Node, columns: list[str]) -> None:
-        """Put the column list behind the table's name and alias."""
+        """Put the column list behind the table's name and alias. Raises Unclear."""
         relation = node.part("relation", "RangeVar")
         assert relation is not None
-        try:
-            tokens = self._findings.tokens
-            last = name_end(tokens, relation.location)
-            if tokens.get(last + 1) == b"as":
-                last += 2
-            elif relation.part("alias", "Alias") is not None:
-                last += 1
-            at = position_at(self._findings.analysis, tokens.ends[last])
-        except (Unclear, IndexError):
-            raise Refusal(
-                "unsupported-statement", "INSERT without a column list", "Write the columns: INSERT INTO … (a, b) …"
-            ) from None
+        tokens = self._findings.tokens
+        last = name_end(tokens, relation.location)
+        if tokens.get(last + 1) == b"as":
+            last += 2
+        at = position_at(self._findings.analysis, tokens.ends[last])
         quoted = ", ".join([quoted_name(name) for name in columns])
         self._findings.edits.append(Edit(at, at, text=f" ({quoted})".encode()))
 
@@ -177,8 +164,7 @@ class Writes:
 
     def _assign(self, columns: list[str], terms: list[Term], table: Table, opaque: bool) -> None:
         if opaque and (table.protected or any(held_in(term) is not None for term in terms)):
-            raise Refusal(
-                "unsupported-statement",
+            raise unsupported(
                 f"INSERT into {table.label} from a query whose columns are not all known",
                 "Write the columns of the query.",
             )
@@ -234,8 +220,7 @@ class Writes:
             for step in target.nodes("indirection"):
                 self._expressions.plain(step, scope, "an array subscript")
             value = target.node("val")
-            if value is None:
-                continue
+            assert value is not None
             if value.kind == "MultiAssignRef":
                 number = value.number("colno")
                 if number == 1:

@@ -200,11 +200,12 @@ def merge(left: ProtectedColumn, right: ProtectedColumn, construct: str) -> Prot
         raise _mismatch(left, right, f"classes {left.class_name} and {right.class_name} differ", construct)
     if (left.stored.name == "uuid") != (right.stored.name == "uuid"):
         raise _mismatch(left, right, "their types differ", construct)
+    made = replace(left, mixed=left.mixed or right.mixed)
     if left.facade == right.facade:
-        return left
+        return made
     if not {left.facade.name, right.facade.name} <= {"text", "varchar"}:
         raise _mismatch(left, right, "their types differ", construct)
-    return _unmodified(left)
+    return _unmodified(made)
 
 
 def _unmodified(column: ProtectedColumn) -> ProtectedColumn:
@@ -263,6 +264,8 @@ def assign(column: ProtectedColumn | None, label: str, term: Term, findings: Fin
 
 
 def _copy(target: ProtectedColumn, source: ProtectedColumn) -> None:
+    if source.mixed and not target.mixed:
+        comparable(source)  # its rows without tokens would be missed in the target too
     if target.class_name != source.class_name:
         raise _mismatch(target, source, f"classes {target.class_name} and {source.class_name} differ", "assignment")
     fits = target.facade == source.facade or (

@@ -16,9 +16,8 @@ from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
 from proxy.sql.scopes import ColumnTerm, Cte, Ctes, OutColumn, Outputs, Range, Scope
 from proxy.sql.tables import Tables
-from proxy.sql.terms import NULL, PLAIN, Held, Null, Term, refuse
+from proxy.sql.terms import NULL, PLAIN, Held, Null, Term, refuse, unsupported
 
-OPAQUE: Final = Outputs((), True)
 # Set-returning functions of pg_catalog with one column, called as their alias or themselves. unnest() of an array of
 # rows has more, so it is not among them.
 _SCALAR_FUNCTIONS: Final = frozenset((
@@ -47,7 +46,7 @@ class WithQuery(Cte):
             return self._outputs
         if self._reading:
             if self.base is None:
-                raise Refusal("unsupported-statement", "a WITH query that names itself outside its second arm")
+                raise unsupported("a WITH query that names itself outside its second arm")
             return self.base
         self._reading = True
         self._outputs = self._queries.with_query(self, self._node, self._scope)
@@ -82,15 +81,19 @@ class Queries:
         inner = self.with_clause(node, scope)
         if node.nodes("valuesLists"):
             columns, opaque = self._values(node, inner), False
+            self._sort_values(node, columns, inner)
         elif node.text("op") in _SET_OPERATIONS:
             outputs = self._set_operation(node, inner)
             columns, opaque = [(c.name, c.term) for c in outputs.columns], outputs.opaque
         else:
             columns, opaque = self._simple(node, inner)
-        for limit in ("limitOffset", "limitCount"):
-            self._expressions.plain(node.node(limit), inner, "LIMIT")
+        self._limits(node, inner)
         self.finish_with(inner)
         return columns, opaque
+
+    def _limits(self, node: Node, scope: Scope) -> None:
+        for limit in ("limitOffset", "limitCount"):
+            self._expressions.plain(node.node(limit), scope, "LIMIT")
 
     def settled(self, found: tuple[list[tuple[str | None, Term]], bool]) -> Outputs:
         columns, opaque = found
@@ -128,8 +131,7 @@ class Queries:
 
     def with_query(self, cte: WithQuery, node: Node, scope: Scope) -> Outputs:
         query = node.node("ctequery")
-        if query is None:
-            return OPAQUE
+        assert query is not None
         renamed = node.strings("aliascolnames")
         op = query.text("op")
         if query.kind == "SelectStmt" and op in _SET_OPERATIONS and scope.cte(node.text("ctename")) is cte:
@@ -153,27 +155,33 @@ class Queries:
     def _recursive(self, cte: WithQuery, query: Node, scope: Scope, renamed: list[str]) -> Outputs:
         """The first arm gives the columns that the second sees; what comes of both must be the same."""
         first = query.part("larg", "SelectStmt")
-        if first is None:
-            return OPAQUE
+        assert first is not None
         inner = self.with_clause(query, scope)
         left = self.select(first, inner)
         cte.base = _renamed(left, renamed)
         outputs = self._combined(query, left, inner)
+        self._limits(query, inner)
         self.finish_with(inner)
         for before, after in zip(left.columns, outputs.columns, strict=False):
-            if isinstance(after.term, Held) and not isinstance(before.term, Held):
+            if not isinstance(after.term, Held):
+                continue
+            if not isinstance(before.term, Held):
                 raise refuse(after.term.column, "a recursive query whose first arm has NULL for it")
+            if before.term.column.mixed is not after.term.column.mixed:
+                predicates.comparable(after.term.column)  # in its second arm it was taken for one without such rows
         return _renamed(outputs, renamed)
 
     # ---- set operations and VALUES
 
     def _set_operation(self, node: Node, scope: Scope) -> Outputs:
         first = node.part("larg", "SelectStmt")
-        return OPAQUE if first is None else self._combined(node, self.select(first, scope), scope)
+        assert first is not None
+        return self._combined(node, self.select(first, scope), scope)
 
     def _combined(self, node: Node, left: Outputs, scope: Scope) -> Outputs:
         second = node.part("rarg", "SelectStmt")
-        right = OPAQUE if second is None else self.select(second, scope)
+        assert second is not None
+        right = self.select(second, scope)
         construct = _SET_OPERATIONS[node.text("op")]
         outputs = self._unite(left, right, construct, not node.flag("all") or construct != "UNION")
         for key in node.nodes("sortClause"):
@@ -212,6 +220,12 @@ class Queries:
                 for a, b in zip(merged, row, strict=True)
             ]
         return [(f"column{i + 1}", term) for i, term in enumerate(merged)]
+
+    def _sort_values(self, node: Node, columns: list[tuple[str | None, Term]], scope: Scope) -> None:
+        outputs = self._shown(columns, False)
+        inner = scope.inner((Range("*VALUES*", outputs.columns),))
+        for key in node.nodes("sortClause"):
+            self._sort(key, outputs, inner, "ORDER BY")
 
     def _stored(self, column: ProtectedColumn | None, term: Term) -> Term:
         """A value that goes through a VALUES list into a protected column is tokenised in the list."""
@@ -254,8 +268,7 @@ class Queries:
             raise stored_elsewhere(held)
         relation = clause.part("rel", "RangeVar")
         if relation is not None and self._tables.could_be(relation):
-            raise Refusal(
-                "unsupported-statement",
+            raise unsupported(
                 f"a query can't make table {relation.text('relname')}, which the policy protects",
                 "CREATE TABLE first, then INSERT … SELECT.",
             )
@@ -266,8 +279,7 @@ class Queries:
         opaque = False
         for target in nodes:
             value = target.node("val")
-            if value is None:
-                continue
+            assert value is not None
             starred = _starred(value)
             if starred is not None:
                 outputs = names.star(starred, scope)
@@ -311,9 +323,9 @@ class Queries:
 
     def _sort(self, key: Node, outputs: Outputs, scope: Scope, construct: str) -> None:
         node = key.node("node")
-        if node is not None:
-            term = self._numbered(node, outputs) or self._named(node, outputs, scope, True)
-            predicates.order_key(term, self._findings, construct)
+        assert node is not None
+        term = self._numbered(node, outputs) or self._named(node, outputs, scope, True)
+        predicates.order_key(term, self._findings, construct)
 
     def _numbered(self, node: Node, outputs: Outputs) -> Term | None:
         """ORDER BY 1: the plan depends on the number."""
@@ -363,10 +375,11 @@ class Queries:
             self._expressions.plain_all(node.nodes("args"), lateral, "TABLESAMPLE")
             self._expressions.plain(node.node("repeatable"), lateral, "TABLESAMPLE")
             inner = node.node("relation")
-            return () if inner is None else self._item(inner, lateral, scope)
+            assert inner is not None
+            return self._item(inner, lateral, scope)
         if node.kind in ("RangeFunction", "RangeTableFunc", "JsonTable"):
             return (self._function(node, lateral),)
-        raise Refusal("unsupported-statement", f"{node.kind} in FROM is not supported beside a protected table")
+        raise unsupported(f"{node.kind} in FROM is not supported beside a protected table")
 
     def _range(self, node: Node, scope: Scope) -> Range:
         alias, renamed = alias_of(node)
@@ -380,8 +393,8 @@ class Queries:
     def _subselect(self, node: Node, lateral: Scope) -> Range:
         alias, renamed = alias_of(node)
         query = node.node("subquery")
-        outputs = OPAQUE if query is None else self.query(query, lateral)
-        outputs = _renamed(outputs, renamed)
+        assert query is not None
+        outputs = _renamed(self.query(query, lateral), renamed)
         return Range(alias, outputs.columns, outputs.opaque)
 
     def _function(self, node: Node, lateral: Scope) -> Range:
@@ -402,8 +415,7 @@ class Queries:
 
     def _join(self, node: Node, lateral: Scope, scope: Scope) -> tuple[Range, ...]:
         left_node, right_node = node.node("larg"), node.node("rarg")
-        if left_node is None or right_node is None:
-            raise Refusal("unsupported-statement", "a join of one table")
+        assert left_node is not None and right_node is not None
         left = self._item(left_node, lateral, scope)
         right = self._item(right_node, lateral.inner(left), scope)
         self._expressions.plain(node.node("quals"), scope.inner(left + right), "ON")

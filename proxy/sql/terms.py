@@ -80,6 +80,11 @@ def held_in(term: Term) -> ProtectedColumn | None:
     return None
 
 
+def unsupported(message: str, hint: str = "", column: str = "") -> Refusal:
+    """A statement that is not supported, or not where something protected is near."""
+    return Refusal("unsupported-statement", message, hint, column=column)
+
+
 def refuse(column: ProtectedColumn, construct: str, code: str = "unsupported-expression", hint: str = "") -> Refusal:
     """A protected column meets a construct that can't be answered exactly."""
     return Refusal(

@@ -64,6 +64,7 @@ def code(text: str, *labels: str) -> str:
         "insert into customers (email) values ('a') on conflict (email) do nothing",
         "update orders set id = 1 from customers c where c.email = orders.email",
         "delete from customers where email = 'a'",
+        "insert into orders (email) select email from customers",
     ],
 )
 def test_comparisons_are_refused(text: str) -> None:
@@ -78,7 +79,6 @@ def test_comparisons_are_refused(text: str) -> None:
         "select email from customers where name = 'a' and email is not null",
         "select email from customers union all select email from orders",
         "insert into customers (email, name) values ('a', 'b') returning email",
-        "insert into orders (email) select email from customers",
         "update customers set email = 'a' where id = 1",
         "select id from orders where email = 'a'",
     ],

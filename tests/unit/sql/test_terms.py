@@ -2,7 +2,7 @@ import pytest
 
 from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
-from proxy.sql.terms import DEFAULT, NULL, PLAIN, Array, Held, Row, Term, Value, WholeRow, held_in, refuse
+from proxy.sql.terms import DEFAULT, NULL, PLAIN, Array, Held, Row, Term, Value, WholeRow, held_in, refuse, unsupported
 from proxy.wire.types import parse_type
 
 TEXT = parse_type("text")
@@ -32,3 +32,13 @@ def test_a_refusal_names_column_construct_and_a_way_out() -> None:
     assert found.hint.startswith("Compare it with =")
     other = refuse(EMAIL, "LIKE", "search-not-exact", "Ask =.")
     assert (other.code, other.hint) == ("search-not-exact", "Ask =.")
+
+
+def test_a_statement_that_is_not_supported() -> None:
+    found = unsupported("EXCLUDE is not supported", "Leave it out.", EMAIL.label)
+    assert (found.code, found.message, found.hint) == (
+        "unsupported-statement",
+        "EXCLUDE is not supported",
+        "Leave it out.",
+    )
+    assert (found.column, unsupported("x").hint, unsupported("x").column) == ("public.c.email", "", "")
