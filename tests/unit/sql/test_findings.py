@@ -171,6 +171,12 @@ def test_arrays(value: str, casts: list[str]) -> None:
     assert sent("select 1 from customers where email = any ('a'::text)").startswith("unsupported-expression: a cast")
 
 
+def test_values_in_a_list_have_one_type() -> None:
+    """IN ($1, $2) makes them varchar as the column is, = $1 text (PostgreSQL 15 and 18)."""
+    found = plan("select 1 from customers where phone = 'a' and phone in ('b', $1) and phone in ('c')").inputs
+    assert [place.listed for place in found] == [False, True, True, False]
+
+
 # ---- parameters
 
 

@@ -93,12 +93,12 @@ def test_a_tree_that_is_not_of_the_text(text: bytes, places: dict[str, int]) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "start"), [(b"(-5)", 2), (b"(- /* ( */ 5)", 11), (b"(-(5) + 1)", 3), (b"(-(- ((5))))", 7)]
+    ("before", "number", "behind"),
+    [(b"-", b"5", b""), (b"- /* ( */ ", b"5", b""), (b"-(", b"1e-5", b")"), (b"-(- ((", b".5", b" )))")],
 )
-def test_a_negative_number(text: bytes, start: int) -> None:
-    first, last = signed_span(Tokens(text), 1, start, start + 1)
-    assert (first, text[last:].strip(b")")) == (1, b" + 1" if b"+" in text else b"")
-    assert text[first:last].count(b"(") == text[first:last].count(b")") + text.count(b"/* (")
+def test_a_negative_number_with_its_brackets(before: bytes, number: bytes, behind: bytes) -> None:
+    text, start = b"(" + before + number + behind + b")", len(before) + 1
+    assert signed_span(Tokens(text), 1, start, start + len(number)) == (1, len(text) - 1)
 
 
 def test_brackets_of_a_negative_number_that_do_not_close() -> None:
