@@ -1,4 +1,5 @@
-"""Rules on terms that no statement shows alone; statements are in tests/corpus."""
+"""What may be asked of protected columns: equality where tokens keep it. By statements, and by terms where no statement
+shows a rule alone."""
 
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from proxy.sql.relations import ProtectedColumn
 from proxy.sql.shape import analysis_text, shape
 from proxy.sql.terms import DEFAULT, NULL, PLAIN, Array, Held, Null, Row, Term, WholeRow, held_in
 from proxy.wire.types import parse_type
+from tests.kit.plans import sent
 
 TEXT = parse_type("text")
 EMAIL = ProtectedColumn("public", "c", "email", "email", True, TEXT, TEXT, 5, 2)
@@ -93,7 +95,9 @@ def test_union() -> None:
     assert predicates.union(PLAIN, NULL, "UNION", True) in (PLAIN, NULL)
     assert predicates.union(Held(RANDOM), Held(RANDOM), "UNION ALL", False) == Held(RANDOM)
     assert refused("union", Held(RANDOM), Held(RANDOM), "UNION", True) == "random-token-equality"
-    assert refused("union", PLAIN, Held(EMAIL), "UNION", True) == "class-mismatch"
+    assert predicates.union(Held(EMAIL), Held(EMAIL), "UNION", True) == Held(EMAIL)
+    for left, right in ((PLAIN, Held(EMAIL)), (Held(EMAIL), PLAIN)):
+        assert refused("union", left, right, "UNION", True) == "class-mismatch"
 
 
 def test_copies() -> None:
@@ -118,6 +122,126 @@ def test_arrays() -> None:
     assert refused("any_of", Held(EMAIL), Array((NULL,), (cast,)), findings(), "= ANY") == "unsupported-expression"
     predicates.any_of(Held(EMAIL), NULL, findings(), "= ANY")
     predicates.any_of(Held(EMAIL), Array((NULL, Held(EMAIL))), findings(), "= ANY")
+
+
+CUSTOMERS = "select id from customers c where {}"
+EXPRESSION = "unsupported-expression"
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("email = 'a'", "email = ‹email a›"),
+        ("'a'::varchar(20) <> email", "‹email a› <> email"),
+        ("email = null", "same"),
+        ("email = email", "same"),
+        ("email is not distinct from 'a'", "email is not distinct from ‹email a›"),
+        ("note = 'a'::varchar(20)", "same"),
+        ("note = $1::varchar(5)", "same"),
+        ("note = 'a'::text", "same"),
+        ("'a' = 'b'", "same"),
+        ("(id, email) = (1, 'a')", "(id, email) = (1, ‹email a›)"),
+        ("(email, note) <> ('a', 'b')", "(email, note) <> (‹email a›, 'b')"),
+        ("(id, note) = (1, 'a')", "same"),
+        ("(id, email) = (1, 'a', 2)", EXPRESSION),
+        ("(id, email) = (select 1, 'a')", EXPRESSION),
+        ("(id, email) = (select 1, email from newsletter)", "same"),
+        ("email = note", "class-mismatch"),
+        ("note = email", "class-mismatch"),
+        ("email = full_name", "class-mismatch"),
+        ("email = lower('a')", "class-mismatch"),
+        ("email = array['a']", "class-mismatch"),
+        ("array[email] = array['a']", EXPRESSION),
+        ("c = row('a')", EXPRESSION),
+        ("street = 'a'", "random-token-equality"),
+        ("street = street", "random-token-equality"),
+        ("street is null", "same"),
+    ],
+)  # fmt: skip
+def test_equality(condition: str, expected: str) -> None:
+    found = sent(CUSTOMERS.format(condition))
+    assert found == (CUSTOMERS.format(expected) if "‹" in expected else expected)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("email = any ('{a,b}')", "email = any (‹email[] {a,b}›)"),
+        ("email <> all (array['a', null, full_name])", "class-mismatch"),
+        ("email = any (array['a', $1, email]::text[])", "email = any (array[‹email a›, $1, email]::text[])"),
+        ("email = any (array['a']::varchar(5)[])", EXPRESSION),
+        ("email = any (array['a']::date[])", EXPRESSION),
+        ("email = any (array[array['a']])", EXPRESSION),
+        ("email = any (string_to_array('a', ','))", EXPRESSION),
+        ("email = any (null)", "same"),
+        ("'a' = any (array[email, note])", EXPRESSION),
+        ("note = any (array['a'])", "same"),
+        ("note = any ('{a}')", "same"),
+        ("note = any (array['a', $1]::varchar(9)[])", "same"),
+        ("note = any (array[email])", EXPRESSION),
+        ("street = any ('{a}')", "random-token-equality"),
+        ("street = any (null)", "random-token-equality"),
+    ],
+)  # fmt: skip
+def test_any_and_all(condition: str, expected: str) -> None:
+    found = sent(CUSTOMERS.format(condition))
+    assert found == (CUSTOMERS.format(expected) if "‹" in expected else expected)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("email in (select email from newsletter)", "same"),
+        ("'a' in (select email from newsletter)", "‹email a› in (select email from newsletter)"),
+        ("(1, 'a') in (select id, email from newsletter)", "(1, ‹email a›) in (select id, email from newsletter)"),
+        ("email in (select note from orders)", "class-mismatch"),
+        ("note in (select email from newsletter)", "class-mismatch"),
+        ("email in (select id, email from newsletter)", EXPRESSION),
+        ("(email, id) <> all (select contact, id from leads)", "same"),
+        ("(note, 'a') in (select note, note from orders)", "same"),
+        ("street in (select street from customers)", "random-token-equality"),
+    ],
+)  # fmt: skip
+def test_in_subqueries(condition: str, expected: str) -> None:
+    found = sent(CUSTOMERS.format(condition))
+    assert found == (CUSTOMERS.format(expected) if "‹" in expected else expected)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("select coalesce(email, 'a') from customers", EXPRESSION),
+        ("select coalesce((select row('a', 'b'::varchar(5)))::text, note) from customers", "same"),
+        ("select row('a', array['b', 'c']::varchar(5)[]) from customers", "same"),
+        ("select row(email) from customers", EXPRESSION),
+        ("select id from customers order by email", "order-by-protected"),
+        ("select id from customers order by (email, id)", "order-by-protected"),
+        ("select id from customers order by 'a', note", "same"),
+        ("select count(*) over (partition by (email, note), id) from customers", "same"),
+        ("select count(*) over (partition by (email, street)) from customers", "random-token-equality"),
+        ("select count(*) from customers group by email, 'a', note", "same"),
+        ("select count(*) from customers group by array[email]", EXPRESSION),
+        ("update newsletter set email = 'a'", "update newsletter set email = ‹email a›"),
+    ],
+)
+def test_what_stands_where_nothing_protected_may(query: str, expected: str) -> None:
+    assert sent(query) == expected
+
+
+def test_columns_with_rows_from_before_are_not_compared() -> None:
+    before = replace(EMAIL, mixed=True)
+    for call, args in (("equal", (Held(before), NULL, findings())), ("same", (EMAIL, before, "="))):
+        assert refused(call, *args) == "plaintext-rows"
+    predicates.assign(EMAIL, "c.email", Held(EMAIL), findings())
+    predicates.assign(before, "c.email", Held(before), findings())
+    predicates.assign(before, "c.email", Held(EMAIL), findings())
+    assert refused("assign", EMAIL, "c.email", Held(before), findings()) == "plaintext-rows"
+    for left, right in ((EMAIL, before), (before, EMAIL)):
+        assert predicates.merge(left, right, "UNION").mixed
+        assert predicates.merge(left, replace(right, facade=parse_type("varchar(9)")), "UNION").mixed
+    assert not predicates.merge(EMAIL, EMAIL, "UNION").mixed
+    assert predicates.union(Held(EMAIL), Held(before), "UNION ALL", False) == Held(before)
+    assert refused("union", Held(EMAIL), Held(before), "UNION", True) == "plaintext-rows"
 
 
 def test_what_is_held_in_a_term() -> None:
