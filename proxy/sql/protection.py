@@ -225,12 +225,15 @@ def _dependents(relations: tuple[Relation, ...], work: _Work) -> dict[Name, str]
             reached[relation.oid] = through
 
 
+_HIDDEN: Final = r'|\bu&"'  # an identifier that may be any name
+
+
 def _functions(functions: tuple[Function, ...], names: set[str]) -> list[Function]:
     """Functions whose text names something protected, or a function that does."""
     left = list(functions)
     found: list[Function] = []
     while names:
-        pattern = identifiers(names)
+        pattern = re.compile(identifiers(names).pattern + _HIDDEN, re.IGNORECASE)
         news = [f for f in left if pattern.search(f.source)]
         found += news
         known = {id(f) for f in news}

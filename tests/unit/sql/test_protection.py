@@ -1,5 +1,7 @@
 """The policy laid over a catalog: protected, closed, awaited, dependent."""
 
+import pytest
+
 from proxy.policy.rules import Policy, Rule, ValueClass
 from proxy.sql.catalog import Catalog, Column, Function, Relation, Snapshot, snapshot
 from proxy.sql.relations import Name
@@ -27,10 +29,9 @@ def table(
     parents: tuple[int, ...] = (),
     triggers: tuple[int, ...] = (),
     temporary: bool = False,
+    arguments: str = "",
 ) -> Relation:
-    return Relation(
-        oid, schema, name, kind, columns, depends_on=depends_on, parents=parents, triggers=triggers, temporary=temporary
-    )
+    return Relation(oid, schema, name, kind, columns, depends_on, parents, temporary, triggers, arguments)
 
 
 def rule(table_: str, column_: str, class_name: str = "email", type_: str | None = None) -> Rule:
@@ -158,6 +159,40 @@ def test_a_child_protected_otherwise_is_closed() -> None:
     assert "otherwise" in found.closed[("public", "c1")]
 
 
+def test_a_child_may_have_the_same_rules() -> None:
+    parent = table(5, "c", column("email"), kind="p")
+    child = table(6, "c1", column("email"), parents=(5,))
+    found = made([parent, child], [rule("c", "email"), rule("c1", "email")])
+    assert not found.closed
+    assert found.column(6, 1) is not None
+
+
+def test_a_child_without_the_column_is_closed() -> None:
+    """Not to be had in a database: the catalog was read while it changed."""
+    found = made([table(5, "c", column("email")), table(6, "c1", column("x"), parents=(5,))], [rule("c", "email")])
+    assert "otherwise" in found.closed[("public", "c1")]
+
+
+@pytest.mark.parametrize("seen", ["c", "c1", "c2", "c11"])
+def test_rows_without_tokens_in_one_table_of_a_family_are_in_all(seen: str) -> None:
+    """A parent's rows lie in its children: one that was seen through any of them."""
+    family = [
+        table(5, "c", column("email"), column("name", 2)),
+        table(6, "c1", column("email"), column("name", 2), parents=(5,)),
+        table(7, "c2", column("email"), column("name", 2), parents=(5, 99)),
+        table(8, "c11", column("email"), column("name", 2), parents=(6,)),
+        table(9, "d", column("email")),
+    ]
+    rules = (rule("c", "email"), rule("c", "name", "street"), rule("d", "email"))
+    catalog = Catalog("shop", 180000, tuple(family), (), {})
+    labels = frozenset((f"public.{seen}.email", "public.gone.email"))
+    found = snapshot(catalog, Policy(classes=CLASSES, rules=rules), 1, labels)
+    mixed = [
+        column_.label for table_ in found.protected_tables.values() for column_ in table_.values() if column_.mixed
+    ]
+    assert sorted(mixed) == [f"public.{name}.email" for name in ("c", "c1", "c11", "c2")]
+
+
 def test_children_of_a_closed_table_are_closed() -> None:
     found = made([table(5, "c", column("x")), table(6, "c1", column("x"), parents=(5,))], [rule("c", "email")])
     assert "its parent" in found.closed[("public", "c1")]
@@ -189,6 +224,77 @@ def test_functions_that_name_something_protected() -> None:
     found = made([table(5, "c", column("email"))], [rule("c", "email")], functions)
     assert set(found.protection.functions) == {("public", "f"), ("public", "g")}
     assert [found.reaches(oid) for oid in (100, 101, 102)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'select * from U&"\\0063"',
+        "select query_to_xml(a, true, true, b)",
+        "select * from crosstab(a) as t(b text)",
+        "perform ts_stat(a)",
+        "begin execute a; end",
+        "begin execute 'select ' || a; end",
+        "plpy.execute(a)",
+    ],
+)
+def test_functions_whose_text_may_be_anything(source: str) -> None:
+    functions = [
+        Function(100, "public", "f", "plpgsql", source),
+        Function(101, "public", "g", "sql", "select f()"),
+        Function(102, "public", "h", "sql", "select 1"),
+    ]
+    found = made([table(5, "c", column("email"))], [rule("c", "email")], functions)
+    assert set(found.protection.functions) == {("public", "f"), ("public", "g")}
+    assert made([table(5, "c", column("email"))], [], functions).protection.functions == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "settles"),
+    [
+        ("perform set_config('search_path', a, false)", True),
+        ("set local search_path to a", True),
+        ("SET SESSION ROLE a", True),
+        ("reset all", True),
+        ("discard all", True),
+        ("update t set roles = 1; set work_mem = '1MB'", False),
+    ],
+)
+def test_functions_that_change_what_names_mean(source: str, settles: bool) -> None:
+    functions = [
+        Function(100, "public", "f", "plpgsql", source),
+        Function(101, "public", "g", "sql", "select f()"),
+        Function(102, "public", "h", "sql", "select 1"),
+    ]
+    found = made([table(5, "c", column("email"))], [rule("c", "email")], functions)
+    assert found.protection.settling == ({"f", "g"} if settles else set())
+    assert found.touches(b"select g()") == settles
+    assert made([table(5, "c", column("email"))], [], functions).protection.settling == frozenset()
+
+
+@pytest.mark.parametrize(("arguments", "refused"), [("c", True), ("a C b", True), ("cc", False), ("", False)])
+def test_triggers_that_hand_a_protected_name_to_what_builds_statements(arguments: str, refused: bool) -> None:
+    """CREATE TRIGGER … EXECUTE FUNCTION audit('c'): the function can't be called, its triggers on other tables run."""
+    audit = Function(100, "public", "audit", "plpgsql", "begin execute format('…', tg_argv[0]); end")
+    relations = [
+        table(5, "c", column("email"), triggers=(100,), arguments="c"),
+        table(6, "o", column("mail"), triggers=(99, 100), arguments=arguments),
+        table(7, "p", column("mail"), triggers=(99,), arguments="c"),
+    ]
+    found = made(relations, [rule("c", "email")], [audit])
+    assert set(found.protection.writes) == ({("public", "o")} if refused else set())
+    if refused:
+        assert found.protection.writes[("public", "o")].endswith("audit, which builds statements")
+
+
+@pytest.mark.parametrize(
+    "source", ["insert into c values (1)", "update c set later = 1", "execute a", "select * from c"]
+)
+def test_triggers_that_may_write_to_a_table_that_is_awaited(source: str) -> None:
+    relations = [table(5, "d", column("email")), table(6, "o", column("mail"), triggers=(100,))]
+    rules = [rule("d", "email"), rule("c", "later")]
+    found = made(relations, rules, [Function(100, "public", "f", "plpgsql", source + " -- c")])
+    assert set(found.protection.writes) == {("public", "o")}
 
 
 def test_triggers_that_may_write_to_a_protected_table() -> None:
