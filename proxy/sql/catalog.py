@@ -154,33 +154,34 @@ def split_path(text: str, user: str) -> tuple[str, ...]:
     Raises ValueError if it is no list of identifiers, or of some whose folding or truncation depends on the server.
     """
     names: list[str] = []
-    rest = text.strip()
+    rest = text.strip(_BLANKS)
     while rest:
         name, rest = _path_item(rest)
         names.append(user if name == "$user" else name)
         if rest:
-            if rest[0] != "," or not rest[1:].strip():
+            if rest[0] != "," or not rest[1:].strip(_BLANKS):
                 raise ValueError("not a list of names")
-            rest = rest[1:].strip()
+            rest = rest[1:].strip(_BLANKS)
     return tuple([name for name in names if name])
 
 
 def _path_item(text: str) -> tuple[str, str]:
     if not text.startswith('"'):
-        end = min(
-            [i for i in (text.find(","), *(text.find(blank) for blank in " \t\n\r")) if i >= 0], default=len(text)
-        )
-        return _folded(text[:end]), text[end:].strip()
+        end = min([i for i in map(text.find, "," + _BLANKS) if i >= 0], default=len(text))
+        if not end:
+            raise ValueError("an empty name without quotes")
+        return _folded(text[:end]), text[end:].strip(_BLANKS)
     end = 1
     while True:
         end = text.find('"', end)
         if end < 0:
             raise ValueError("unterminated quoted name")
         if text[end + 1 : end + 2] != '"':
-            return _short(text[1:end].replace('""', '"')), text[end + 1 :].strip()
+            return _short(text[1:end].replace('""', '"')), text[end + 1 :].strip(_BLANKS)
         end += 2
 
 
+_BLANKS: Final = " \t\n\r\f"  # scansup.c scanner_isspace()
 _UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _FOLD: Final = str.maketrans(_UPPER, _UPPER.lower())
 _NAMEDATALEN: Final = 64

@@ -1,7 +1,16 @@
+"""The snapshot: what is found in it, and what a transaction's own DDL makes of it.
+
+How the policy is laid over the catalog is in test_protection.py. What search_path a server takes: PostgreSQL 15 and 18.
+"""
+
 import pytest
 
 from proxy.policy.rules import NOTHING
-from proxy.sql.catalog import Catalog, snapshot, split_path
+from proxy.sql.catalog import UNSURE, Catalog, Column, Relation, snapshot, split_path
+from tests.kit.catalogs import world
+
+SHOP = world("shop").snapshot
+CUSTOMERS = ("public", "customers")
 
 PATHS = {"": '"$user", public', "ann": "sales"}
 
@@ -15,13 +24,17 @@ PATHS = {"": '"$user", public', "ann": "sales"}
         ("", ()),
         ('""', ()),
         ("  a  ", ("a",)),
+        ("a\t,\f b\n", ("a", "b")),
+        ("\xa0a", ("\xa0a",)),
     ],
 )
 def test_split_path(text: str, names: tuple[str, ...]) -> None:
     assert split_path(text, "bob") == names
 
 
-@pytest.mark.parametrize("text", ['"a', "a b", "a,", "a,,b c", "Äb", "b, É", "x" * 64, '"' + "ä" * 32 + '"'])
+@pytest.mark.parametrize(
+    "text", ['"a', "a b", "a,", "a,,b", ",a", "a,,b c", "Äb", "b, É", "x" * 64, '"' + "ä" * 32 + '"']
+)
 def test_split_path_of_no_list(text: str) -> None:
     with pytest.raises(ValueError):
         split_path(text, "bob")
@@ -40,3 +53,71 @@ def test_who_starts_as_another_role() -> None:
     assert some.switches_role("ann") and not some.switches_role("bob")
     everyone = snapshot(Catalog("shop", 180000, (), (), {}, frozenset(("",))), NOTHING, 1)
     assert everyone.switches_role("bob")
+
+
+def made(schema: str, name: str, *columns: str, temporary: bool = False) -> Relation:
+    """A table of this transaction."""
+    listed = [Column(column, i, 25, "text", -1) for i, column in enumerate(columns, 1)]
+    return Relation(0, schema, name, "r", tuple(listed), temporary=temporary)
+
+
+def test_columns_by_place_and_by_label() -> None:
+    customers = SHOP.relations[CUSTOMERS]
+    email = SHOP.column(customers.oid, 2)
+    assert email is not None and email.label == "public.customers.email"
+    assert SHOP.labelled("public.customers.email") is email
+    assert SHOP.column(customers.oid, 1) is SHOP.column(0, 2) is None
+    assert SHOP.labelled("public.customers.note") is SHOP.labelled("") is None
+    assert SHOP.protected_tables[CUSTOMERS]["email"] is email
+
+
+def test_what_a_rule_does_not_find() -> None:
+    """A table that is not there is awaited, a column that is not there closes its table."""
+    policy = SHOP.policy
+    bare = Catalog("shop", 180000, (made("public", "customers", "id"),), (), {})
+    found = snapshot(bare, policy, 1)
+    assert list(found.closed) == [CUSTOMERS]
+    assert ("sales", "people") in found.awaited
+    assert {drift.column for drift in found.drift} >= {"public.customers.email"}
+    assert found.database == "shop"
+
+
+def test_a_function_that_reaches_something() -> None:
+    by_name = {function.name: function.oid for function in world("shop").catalog.functions}
+    assert SHOP.reaches(by_name["find_customer"])
+    assert not SHOP.reaches(by_name["tax"])
+
+
+def test_a_table_of_this_transaction_takes_its_rules_and_its_name() -> None:
+    again = SHOP.with_relation(made("public", "customers", "email"))
+    assert [held.attnum for held in again.protected_tables[CUSTOMERS].values()] == [1]
+    assert [relation.oid for relation in again.by_name["customers"] if relation.schema == "public"] == [0]
+    assert {relation.schema for relation in again.by_name["customers"]} == {"public", "sales"}
+    assert SHOP.relations[CUSTOMERS].oid != 0
+
+
+def test_a_temporary_table_hides_a_name_and_has_no_rules() -> None:
+    found = SHOP.with_relation(made("pg_temp", "customers", "email", temporary=True))
+    assert found.shadowed == {"customers"}
+    assert found.protected_tables == SHOP.protected_tables
+    assert found.shadowed_by(("orders",)).shadowed == {"customers", "orders"}
+
+
+@pytest.mark.parametrize(("why", "left"), [(UNSURE, {}), ("it was changed", {("public", "fresh"): "it was changed"})])
+def test_a_table_that_is_made_again_is_there_for_sure(why: str, left: dict[tuple[str, str], str]) -> None:
+    """After ROLLBACK TO it may be gone; what else closed it still does."""
+    closed = SHOP.closed_by("public", "fresh", why)
+    assert closed.closed == {("public", "fresh"): why}
+    assert closed.touches(b"select * from fresh") and not SHOP.touches(b"select * from fresh")
+    assert closed.with_relation(made("public", "fresh", "id")).closed == left
+    assert closed.with_relation(made("public", "other", "id")).closed == closed.closed
+
+
+def test_a_transactions_ddl_is_laid_over_a_newer_catalog() -> None:
+    """The catalog account sees none of it before COMMIT."""
+    before = SHOP.with_relation(made("public", "fresh", "id")).closed_by("public", "customers", "it was changed")
+    newer = snapshot(world("shop").catalog, SHOP.policy, 2).relaid(before)
+    assert newer.version == 2
+    assert ("public", "fresh") in newer.relations
+    assert newer.closed == {CUSTOMERS: "it was changed"}
+    assert newer.relaid(SHOP).relations == newer.relations
