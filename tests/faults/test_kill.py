@@ -380,7 +380,7 @@ def test_a_disk_that_fills_under_load(stage: Stage) -> None:
     assert chain(stage.pgveil).faults == ()
 
 
-def test_a_vault_that_is_no_file_refuses_and_heals(stage: Stage) -> None:
+def test_peer_64_94_a_vault_that_is_no_file_refuses_and_heals(stage: Stage) -> None:
     vault = stage.pgveil.base / "vault.db"
     with stage.pgveil.connect(stage.database) as link:
         works(stage, link, 1)

@@ -291,7 +291,7 @@ def test_a_revealing_role_cannot_smuggle_a_token_in(connect: Connect, pg18: Serv
         "SET LOCAL ROLE shop_app",
     ],
 )
-def test_nothing_set_later_gives_more(connect: Connect, pg18: Server, shop: str, command: str) -> None:
+def test_peer_92_nothing_set_later_gives_more(connect: Connect, pg18: Server, shop: str, command: str) -> None:
     everyone = connect("postgres")
     everyone.execute("BEGIN")
     everyone.execute(command.encode())
@@ -369,7 +369,7 @@ def test_a_cursor_reveals_what_is_fetched(connect: Connect) -> None:
             assert got == wanted if wanted else ADA[1] not in str(got)
 
 
-def test_a_statement_prepared_before_a_policy_change(pg18: Server, shop: str, connect: Connect) -> None:
+def test_peer_91_a_statement_prepared_before_a_policy_change(pg18: Server, shop: str, connect: Connect) -> None:
     with Pgveil.before(pg18, shop, {"people": POLICY}) as own:
         app = own.connect(shop, "shop_app")
         app.execute("INSERT INTO people (id, email) VALUES (50, 'fifty@example.com')")

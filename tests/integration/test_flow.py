@@ -160,7 +160,7 @@ def talk(port: int, database: str) -> None:
 @pytest.mark.parametrize("do", ["cut", "reset"])
 @pytest.mark.parametrize("way", ["to_server", "to_client"])
 @pytest.mark.parametrize("where", ["client", "server"])
-def test_a_side_that_is_gone_leaves_no_link(
+def test_peer_66_a_side_that_is_gone_leaves_no_link(
     pg18: Server, shop: str, pgveil: Pgveil, chaos: Chaos, where: str, way: str, do: str
 ) -> None:
     """Cut after so many bytes, on pgveil's one side or the other."""

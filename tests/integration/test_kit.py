@@ -219,3 +219,13 @@ def test_parameters_in_every_way(differ: Pair) -> None:
     for type_name, param in given:
         seen = {outcomes(differ.direct, f"SELECT $1::{type_name}::text", [param], way)[-1].rows for way in WAYS[1:]}
         assert len(seen) == 1, (type_name, param, seen)
+
+
+@pytest.mark.parametrize("way", ["simple", "text"])
+def test_copies_end(differ: Pair, way: Way) -> None:
+    assert [o.rows for o in outcomes(differ.direct, "COPY t TO STDOUT", (), way)] == [
+        ((b"1\tx\n",), (b"2\t\\N\n",)),
+        (),
+    ]
+    assert outcomes(differ.direct, "COPY t FROM STDIN", (), way)[-1].tag == "COPY 0"
+    assert differ.step("COPY t TO STDOUT", (), way).verdict == "equal"

@@ -100,7 +100,7 @@ def test_unix_sockets_on_both_sides(pg: Server, shop: str) -> None:
 # ---- cancel
 
 
-def test_a_driver_cancels_its_statement(pgveil: Pgveil, pg: Server, shop: str) -> None:
+def test_peer_71_a_driver_cancels_its_statement(pgveil: Pgveil, pg: Server, shop: str) -> None:
     with pgveil.connect(shop) as connection:
         connection.pgconn.send_query(SLEEP.encode())
         wait_for("the statement to run", lambda: running(pg, SLEEP))
@@ -208,7 +208,7 @@ def test_a_silent_client_is_sent_away(pg: Server, shop: str) -> None:
 # ---- requests before the start, rubbish
 
 
-def test_encryption_is_declined_and_the_link_goes_on_in_plain(pgveil: Pgveil, shop: str) -> None:
+def test_peer_70_encryption_is_declined_and_the_link_goes_on_in_plain(pgveil: Pgveil, shop: str) -> None:
     with WireClient(pgveil.port) as client:
         for request in ("SSLRequest", "GSSENCRequest"):
             client.send(request)
@@ -223,7 +223,7 @@ def test_sslmode_require_is_told_that_there_is_no_tls(pgveil: Pgveil, shop: str)
 
 
 @pytest.mark.parametrize("request_name", ["SSLRequest", "GSSENCRequest"])
-def test_bytes_behind_an_encryption_request_close_the_link(pgveil: Pgveil, request_name: str) -> None:
+def test_peer_69_bytes_behind_an_encryption_request_close_the_link(pgveil: Pgveil, request_name: str) -> None:
     with WireClient(pgveil.port) as client:
         client.send(request_name, 'Startup 3.0 "user" "postgres"')
         assert names(client.read_to_end()) in ([], ["ErrorResponse"])
@@ -240,7 +240,7 @@ RUBBISH = {
 
 
 @pytest.mark.parametrize("rubbish", RUBBISH.values(), ids=RUBBISH.keys())
-def test_rubbish_before_the_start_closes_that_link_only(pgveil: Pgveil, shop: str, rubbish: bytes) -> None:
+def test_peer_68_rubbish_before_the_start_closes_that_link_only(pgveil: Pgveil, shop: str, rubbish: bytes) -> None:
     with pgveil.connect(shop) as other, WireClient(pgveil.port) as client:
         client.send(rubbish)
         client.read_to_end()
@@ -267,7 +267,7 @@ LATER = {
 
 
 @pytest.mark.parametrize("rubbish", LATER.values(), ids=LATER.keys())
-def test_rubbish_after_the_start_harms_that_link_only(pgveil: Pgveil, shop: str, rubbish: bytes) -> None:
+def test_peer_68_rubbish_after_the_start_harms_that_link_only(pgveil: Pgveil, shop: str, rubbish: bytes) -> None:
     """As with the server itself: a lost frame ends the link, a bad message in a sound frame may be an ERROR."""
     with pgveil.connect(shop) as other:
         with WireClient.login(pgveil.port, shop) as client:

@@ -65,7 +65,7 @@ def ready(pgveil: Pgveil) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("hangup", [True, False], ids=["SIGHUP", "file change"])
-def test_a_change_counts_from_the_next_message_on(pgveil: Pgveil, shop: str, hangup: bool) -> None:
+def test_peer_91_a_change_counts_from_the_next_message_on(pgveil: Pgveil, shop: str, hangup: bool) -> None:
     with pgveil.connect(shop) as link:
         link.execute("INSERT INTO people (id, email) VALUES (1, %s)", (ADA,))
         assert one(link, FIND, 1, prepare=True) == ADA

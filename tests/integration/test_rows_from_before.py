@@ -43,7 +43,7 @@ def refused(connection: "psycopg.Connection[Any]") -> bool:
     return False
 
 
-def test_values_there_at_start_are_seen(pg18: Server, shop: str) -> None:
+def test_peer_12_87_values_there_at_start_are_seen(pg18: Server, shop: str) -> None:
     """The account of `catalog` may read the table here; that they are gone is seen as well."""
     pg18.psql("INSERT INTO people SELECT i, 'old@example.com' FROM generate_series(1, 3) i", shop)
     with Pgveil.before(pg18, shop, {"people": POLICY}) as pgveil, pgveil.connect(shop) as app:

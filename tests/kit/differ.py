@@ -153,20 +153,32 @@ def outcomes(connection: Connection, sql: str, params: Sequence[Param] = (), way
     given = [_text(param) for param in params]
     if way == "simple":
         assert not params
-        found = _simple(wire, text)
-    elif way == "text":
-        found = [wire.exec_params(text, given)]
-    else:
-        found = _named(wire, text, params, binary=way == "binary")
+        wire.send_query(text)
+        return _arriving(wire)
+    if way == "text":
+        wire.send_query_params(text, given)
+        return _arriving(wire)
+    found = _named(wire, text, params, binary=way == "binary")
     return tuple(_outcome(wire, result) for result in found)
 
 
-def _simple(wire: pq.abc.PGconn, text: bytes) -> list[pq.abc.PGresult]:
-    wire.send_query(text)
+def _arriving(wire: pq.abc.PGconn) -> tuple[Outcome, ...]:
+    """Every result; a COPY's rows are those of its own, nothing is sent where one waits for data."""
     found = []
     while result := wire.get_result():
-        found.append(result)
-    return found
+        found.append((result, _copied(wire, result)))
+    return tuple(
+        replace(_outcome(wire, result), rows=rows) if rows else _outcome(wire, result) for result, rows in found
+    )
+
+
+def _copied(wire: pq.abc.PGconn, result: pq.abc.PGresult) -> tuple[tuple[Cell, ...], ...]:
+    rows: list[tuple[Cell, ...]] = []
+    if result.status == pq.ExecStatus.COPY_IN:
+        wire.put_copy_end()
+    while result.status == pq.ExecStatus.COPY_OUT and (got := wire.get_copy_data(0))[0] > 0:
+        rows.append((bytes(got[1]),))
+    return tuple(rows)
 
 
 def _named(wire: pq.abc.PGconn, text: bytes, params: Sequence[Param], binary: bool) -> list[pq.abc.PGresult]:
