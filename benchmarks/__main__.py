@@ -4,10 +4,28 @@ Absolute numbers are this machine's of this minute; compare within one run only.
 """
 
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from benchmarks import pgbench, protected
+from tests.kit import compiled
 from tests.kit.pgveil import Pgveil
-from tests.kit.servers import create, find
+from tests.kit.servers import Server, create, find
+
+
+@contextmanager
+def with_compiled(server: Server) -> Iterator[int | None]:
+    """The port of a pgveil with compiled modules; None where there is no C compiler."""
+    if compiled.compiler() is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as base:
+        pgveil = Pgveil.before(server, "postgres", {"bench": protected.POLICY})
+        pgveil.env["PYTHONPATH"] = str(compiled.build(Path(base)))
+        with pgveil:
+            yield pgveil.port
 
 
 def main() -> int:
@@ -22,8 +40,9 @@ def main() -> int:
         with (
             pgbench.pgbouncer(server) as pooler,
             Pgveil.before(server, "postgres", {"bench": protected.POLICY}) as pgveil,
+            with_compiled(server) as compiled_port,
         ):
-            ports = {"direct": server.port, "pgbouncer": pooler, "pgveil": pgveil.port}
+            ports = {"direct": server.port, "pgbouncer": pooler, "pgveil": pgveil.port, "compiled": compiled_port}
             found = {name: port for name, port in ports.items() if port is not None}
             pgbench.compare(server, found, 1 if quick else 3, 1 if quick else 5)
             protected.compare(server.dsn(), pgveil.dsn("postgres"), 1 if quick else 3, 1.0 if quick else 3.0)

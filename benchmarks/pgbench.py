@@ -80,9 +80,10 @@ def compare(server: Server, ports: dict[str, int], rounds: int, seconds: int) ->
     )
     names = list(ports)
     print("pgbench -S, transactions/s, median of", rounds, "rounds of", seconds, "s")
-    print(
-        f"{'mode':10}{'clients':>8}" + "".join(f"{name:>12}" for name in names) + "   pgveil/direct  pgveil/pgbouncer"
-    )
+    ours = [name for name in ("pgveil", "compiled") if name in ports]
+    pairs = [(mine, other) for mine in ours for other in ("direct", "pgbouncer") if other in ports]
+    heads = "".join([f"{f'{mine}/{other}':>20}" for mine, other in pairs])
+    print(f"{'mode':10}{'clients':>8}" + "".join(f"{name:>12}" for name in names) + heads)
     for load in LOADS:
         seen: dict[str, list[float]] = {name: [] for name in names}
         for _ in range(rounds):
@@ -90,5 +91,5 @@ def compare(server: Server, ports: dict[str, int], rounds: int, seconds: int) ->
                 seen[name].append(once(tool, ports[name], load, seconds))
         rates = {name: median(values) for name, values in seen.items()}
         row = "".join(f"{rates[name]:12,.0f}" for name in names)
-        pooler = f"{rates['pgveil'] / rates['pgbouncer']:18.2f}" if "pgbouncer" in rates else f"{'not installed':>18}"
-        print(f"{load.mode:10}{load.clients:8}{row}{rates['pgveil'] / rates['direct']:16.2f}{pooler}", flush=True)
+        ratios = "".join([f"{rates[mine] / rates[other]:20.2f}" for mine, other in pairs])
+        print(f"{load.mode:10}{load.clients:8}{row}{ratios}", flush=True)

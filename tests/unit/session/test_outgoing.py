@@ -190,7 +190,7 @@ def test_a_wrong_number_of_parameters_is_wrong_for_the_server_too(doubled: str) 
     text = f"select id from customers where email = {doubled} and note = {doubled} and id in ({numbers(65534)})"
     _, made = plan(text)
     assert made.params is not None and len(made.params) == 65535
-    parts = m.Bind(b"", b"s", (), (None,) * 65535, ())
+    parts = m.Bind(b"", b"s", (), [None] * 65535, ())
     frame = wrong_count(parts, made)
     assert len(m.parse_bind(frame, 5, len(frame)).params) != 65535
 

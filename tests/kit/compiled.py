@@ -1,0 +1,33 @@
+"""The package with its hot modules compiled (setup.py), beside the plain one of the checkout."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def compiler() -> str | None:
+    """Whether modules can be compiled here."""
+    return shutil.which("cc") or shutil.which("gcc")
+
+
+def build(base: Path) -> Path:
+    """A directory to put on PYTHONPATH. RuntimeError with pip's words where it can't be built."""
+    source = base / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "proxy", source / "proxy", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    argv = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(base), str(source)]
+    done = subprocess.run(argv, env=os.environ | {"PGVEIL_COMPILE": "1"}, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    (wheel,) = base.glob("*.whl")
+    made = base / "made"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(made)
+    return made
