@@ -4,19 +4,23 @@ They may pass where every row keeps its tokens and no value is written into the 
 refused. After them the catalog is read anew; until then what they changed is closed, or known by `created`.
 """
 
+from dataclasses import replace
 from typing import Final, final
 
 from proxy.errors import Refusal
 from proxy.policy.rules import Rule
+from proxy.sql import predicates
 from proxy.sql.expressions import Expressions
 from proxy.sql.findings import Findings
+from proxy.sql.names import column_of
 from proxy.sql.plan import SessionEffect, StatementPlan
 from proxy.sql.protection import stored_type
 from proxy.sql.queries import Queries
-from proxy.sql.referee import Node, Statement
+from proxy.sql.referee import Node, Statement, walk
 from proxy.sql.relations import Column, Name, Relation
 from proxy.sql.scopes import OutColumn, Range, Scope
 from proxy.sql.tables import Tables
+from proxy.sql.terms import Held, unsupported
 
 DDL: Final = (SessionEffect("ddl"),)
 # ALTER TABLE commands that neither move values nor change what a column is.
@@ -29,15 +33,22 @@ _SAFE: Final = frozenset((
     "AT_ResetOptions", "AT_ClusterOn", "AT_DropCluster", "AT_SetLogged", "AT_SetUnLogged", "AT_SetTableSpace",
     "AT_SetAccessMethod", "AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity", "AT_AlterConstraint",
 ))  # fmt: skip
-_CLOSING: Final = frozenset((
-    "AT_DropColumn", "AT_AddInherit", "AT_DropInherit", "AT_AttachPartition", "AT_DetachPartition",
-    "AT_DetachPartitionFinalize",
+_KIN: Final = frozenset((
+    "AT_AddInherit", "AT_DropInherit", "AT_AttachPartition", "AT_DetachPartition", "AT_DetachPartitionFinalize",
 ))  # fmt: skip
-_KEYS: Final = frozenset(("CONSTR_PRIMARY", "CONSTR_UNIQUE", "CONSTR_FOREIGN", "CONSTR_NOTNULL", "CONSTR_NULL"))
-_ATTRIBUTES: Final = frozenset((
-    "CONSTR_ATTR_DEFERRABLE", "CONSTR_ATTR_NOT_DEFERRABLE", "CONSTR_ATTR_DEFERRED", "CONSTR_ATTR_IMMEDIATE",
-    "CONSTR_ATTR_ENFORCED", "CONSTR_ATTR_NOT_ENFORCED",
+_PARTING: Final = frozenset(("AT_DropInherit", "AT_DetachPartition", "AT_DetachPartitionFinalize"))
+# Constraints that hold no expression and compare nothing but for equality with another column's tokens.
+_KEYS: Final = frozenset((
+    "CONSTR_FOREIGN", "CONSTR_NOTNULL", "CONSTR_NULL", "CONSTR_IDENTITY", "CONSTR_ATTR_DEFERRABLE",
+    "CONSTR_ATTR_NOT_DEFERRABLE", "CONSTR_ATTR_DEFERRED", "CONSTR_ATTR_IMMEDIATE", "CONSTR_ATTR_ENFORCED",
+    "CONSTR_ATTR_NOT_ENFORCED",
 ))  # fmt: skip
+_ASKING: Final = frozenset(("CONSTR_CHECK", "CONSTR_GENERATED"))
+_UNIQUE: Final = frozenset(("CONSTR_PRIMARY", "CONSTR_UNIQUE"))
+# Collations that are the same on every server; another may call unequal bytes equal.
+_COLLATIONS: Final = frozenset(("default", "C", "POSIX", "ucs_basic"))
+_POLICY_FIRST: Final = "Change the policy first, or keep the name."
+_ELSEWHERE: Final = "Run it on a connection that does not go through pgveil, and check the policy afterwards."
 _SERIAL: Final = {"serial": "int4", "bigserial": "int8", "smallserial": "int2", "serial4": "int4", "serial8": "int8"}
 
 
@@ -61,22 +72,18 @@ class Definitions:
             "IndexStmt": self._index, "ViewStmt": self._view, "CreateTableAsStmt": self._create_as,
         }.get(node.kind)  # fmt: skip
         if reader is None:
-            raise Refusal(
-                "unsupported-statement",
+            raise unsupported(
                 f"{node.kind.removesuffix('Stmt')} is not supported where it names a protected table, or a function"
                 " that reaches one",
-                "Run it on a connection that does not go through pgveil, and check the policy afterwards.",
+                _ELSEWHERE,
             )
         before = len(self._findings.inputs)
         result = reader(node)
-        if len(self._findings.inputs) != before and node.kind != "CreateTableAsStmt":
-            column = self._findings.inputs[before].column
-            raise Refusal(
-                "unsupported-statement",
-                f"a value of column {column.label} would be written into a definition of the database",
-                "Leave the value out of the definition.",
-                column=column.label,
-            )
+        stored = node.kind != "CreateTableAsStmt" or node.text("objtype") == "OBJECT_MATVIEW"
+        if stored and len(self._findings.inputs) != before:
+            label = self._findings.inputs[before].column.label
+            message = f"a value of column {label} would be written into a definition of the database"
+            raise unsupported(message, "Leave the value out of the definition.", label)
         return result
 
     # ---- CREATE TABLE
@@ -86,24 +93,36 @@ class Definitions:
         assert relation is not None
         name = self._new_name(relation)
         rules = {rule.column: rule for rule in self._tables.rules(name)}
-        definitions = [element for element in node.nodes("tableElts") if element.kind == "ColumnDef"]
-        columns = [self._column(i + 1, d, rules) for i, d in enumerate(definitions)]
+        elements, parents = node.nodes("tableElts"), node.nodes("inhRelations")
+        definitions = [element for element in elements if element.kind == "ColumnDef"]
+        columns = tuple([self._column(i + 1, d, rules) for i, d in enumerate(definitions)])
         kind = "p" if "partspec" in node.fields else "r"
-        made = Relation(0, name[0], name[1], kind, tuple(columns), temporary=name[0] == "pg_temp")
-        whole = len(definitions) == len([e for e in node.nodes("tableElts") if e.kind != "Constraint"])
-        inherits = bool(node.nodes("inhRelations"))
-        if inherits or not whole or "ofTypename" in node.fields:
+        made = Relation(0, name[0], name[1], kind, columns, temporary=name[0] == "pg_temp")
+        if parents or "ofTypename" in node.fields or any(element.kind == "TableLikeClause" for element in elements):
             if rules:
-                raise Refusal(
-                    "unsupported-statement",
+                raise unsupported(
                     f"CREATE TABLE {name[0]}.{name[1]} takes columns from elsewhere (LIKE, INHERITS, OF)",
                     "Write its columns, as the policy protects some of them.",
                 )
-            self._checks(node.nodes("tableElts"), None, rules)
-            return StatementPlan("create", effects=DDL, altered=(name,) if inherits else ())
-        self._checks(node.nodes("tableElts"), made, rules)
+            self._inherited(node, made, parents)
+            return StatementPlan("create", effects=DDL, altered=(name,) if parents else ())
+        self._checks(elements, Scope((self._range(made),)), {rule.column: rule.label for rule in rules.values()})
+        self._partition_key(node, Scope((self._range(made),)))
         tables = (f"{name[0]}.{name[1]}",) if rules else ()
+        if node.flag("if_not_exists") and name in self._tables.snapshot.relations:
+            return StatementPlan("create", tables, effects=DDL)  # it stays as it is
+        if any(_collated(d) for d in definitions if d.text("colname") in rules):
+            return StatementPlan("create", tables, effects=DDL, altered=(name,))
         return StatementPlan("create", tables, effects=DDL, created=(made,))
+
+    def _inherited(self, node: Node, made: Relation, parents: list[Node]) -> None:
+        """Columns, constraints and key of a table that takes its columns from others: what a parent protects is
+        protected in it."""
+        found = [self._tables.find(parent) for parent in parents]
+        labels = {name: held.label for table in found for name, held in table.protected.items()}
+        scope = Scope((self._range(made), *[table.range(None, [], True) for table in found]))
+        self._checks(node.nodes("tableElts"), scope, labels)
+        self._partition_key(node, scope)
 
     def _new_name(self, relation: Node) -> Name:
         if relation.text("relpersistence") == "t":
@@ -139,35 +158,64 @@ class Definitions:
                 column=rule.label,
             ) from None
 
-    def _checks(self, elements: list[Node], made: Relation | None, rules: dict[str, Rule]) -> None:
-        """DEFAULT, CHECK and generated columns of a new table."""
-        scope = Scope() if made is None else Scope((self._range(made),))
+    def _range(self, table: Relation) -> Range:
+        """A table under its rules, be it new, changed or as it is in the catalog."""
+        name = (table.schema, table.name)
+        snapshot = self._tables.snapshot
+        held = {
+            **snapshot.with_relation(table).protection.columns.get(name, {}),
+            **snapshot.protection.columns.get(name, {}),
+        }
+        return Range(
+            table.name, tuple([OutColumn(c.name, self._tables.term(held.get(c.name))) for c in table.columns]), False,
+            table.schema,
+        )  # fmt: skip
+
+    # ---- constraints and keys; scope: of the table, labels: of its protected columns
+
+    def _checks(self, elements: list[Node], scope: Scope, labels: dict[str, str]) -> None:
+        """DEFAULT, CHECK, keys and generated columns of a new table."""
         for element in elements:
             if element.kind == "Constraint":
-                self._constraint(element, scope, None)
+                self._constraint(element, scope, "", "")
             for constraint in element.nodes("constraints") if element.kind == "ColumnDef" else ():
-                self._constraint(constraint, scope, rules.get(element.text("colname")))
+                column = element.text("colname")
+                self._constraint(constraint, scope, column, labels.get(column, ""))
 
-    def _range(self, made: Relation) -> Range:
-        protection = self._tables.snapshot.with_relation(made).protection.columns.get((made.schema, made.name), {})
-        from_names = [OutColumn(c.name, self._tables.term(protection.get(c.name))) for c in made.columns]
-        return Range(made.name, tuple(from_names), False, made.schema)
-
-    def _constraint(self, node: Node, scope: Scope, rule: Rule | None) -> None:
-        """A constraint of a column (under `rule` if that is protected) or of a table. Raises Refusal."""
+    def _constraint(self, node: Node, scope: Scope, column: str, label: str) -> None:
+        """A constraint of a column (label: if that is protected) or of a table. Raises Refusal."""
         kind = node.text("contype")
         value = node.node("raw_expr")
-        if kind == "CONSTR_DEFAULT" and rule is not None:
-            if value is None or value.kind != "A_Const" or not value.flag("isnull"):
-                raise _defined(rule, "a DEFAULT")
-        elif kind in ("CONSTR_IDENTITY", "CONSTR_GENERATED") and rule is not None:
-            raise _defined(rule, "GENERATED")
+        if kind == "CONSTR_DEFAULT" and label:
+            if value is None or not value.flag("isnull"):
+                raise _defined(label, "a DEFAULT")
+        elif kind in ("CONSTR_IDENTITY", "CONSTR_GENERATED") and label:
+            raise _defined(label, "GENERATED")
         elif kind in ("CONSTR_CHECK", "CONSTR_DEFAULT", "CONSTR_GENERATED"):
             self._expressions.plain(value, scope, kind.removeprefix("CONSTR_"))
-        elif kind == "CONSTR_EXCLUSION":
-            raise Refusal("unsupported-statement", "EXCLUDE constraints are not supported on a protected table")
-        elif kind not in _KEYS | _ATTRIBUTES | {"CONSTR_IDENTITY"}:
-            raise Refusal("unsupported-statement", f"{kind} is not supported on a protected table")
+        elif kind in _UNIQUE:
+            self._unique([column] if column else node.strings("keys"), scope)
+        elif kind not in _KEYS:
+            raise unsupported(f"{kind.removeprefix('CONSTR_')} constraints are not supported on a protected table")
+
+    @staticmethod
+    def _unique(columns: list[str], scope: Scope) -> None:
+        """Tokens clash where values do, if they are compared at all."""
+        for column in columns:
+            held = column_of(column, scope.ranges)
+            if isinstance(held, Held):
+                predicates.comparable(held.column)
+
+    def _partition_key(self, node: Node, scope: Scope) -> None:
+        """PARTITION BY: rows lie where their tokens say, which only HASH does not mind."""
+        key = node.part("partspec", "PartitionSpec")
+        for element in key.nodes("partParams") if key is not None else ():
+            held = column_of(element.text("name"), scope.ranges)
+            if isinstance(held, Held) and key is not None and key.text("strategy") != "PARTITION_STRATEGY_HASH":
+                label = held.column.label
+                message = f"column {label} is protected: rows would be parted by its tokens, not its values"
+                raise unsupported(message, "Use PARTITION BY HASH, or another column.", label)
+            self._expressions.plain(element.node("expr"), scope, "PARTITION BY an expression")
 
     # ---- ALTER TABLE, RENAME
 
@@ -176,68 +224,95 @@ class Definitions:
         assert relation is not None
         name = self._tables.named(relation)
         rules = {rule.column: rule for rule in self._tables.rules(name)}
-        known = self._tables.snapshot.relations.get(name)
-        scope = Scope() if known is None else Scope((self._range(known),))
-        closing = [self._command(command, rules, scope) for command in node.nodes("cmds")]
-        label = f"{name[0]}.{name[1]}"
-        return StatementPlan("alter", (label,), effects=DDL, altered=(name,) if any(closing) else ())
+        scope = self._altered_scope(name, relation, node.nodes("cmds"))
+        closing: dict[Name, None] = {}
+        for command in node.nodes("cmds"):
+            closing |= dict.fromkeys(self._command(command, name, rules, scope))
+        return StatementPlan("alter", (f"{name[0]}.{name[1]}",), effects=DDL, altered=tuple(closing))
 
-    def _command(self, node: Node, rules: dict[str, Rule], scope: Scope) -> bool:
-        """One command of ALTER TABLE; true if the table's columns change. Raises Refusal."""
-        kind, definition = node.text("subtype"), node.node("def")
-        rule = rules.get(node.text("name"))
+    def _altered_scope(self, name: Name, relation: Node, commands: list[Node]) -> Scope:
+        """The table with the columns that its commands add. Raises Refusal if they ask about columns that are not
+        known."""
+        snapshot = self._tables.snapshot
+        known = snapshot.relations.get(name)
+        asks = any(part.text("contype") in _ASKING for command in commands for part in walk(command))
+        if asks and (known is None or name in snapshot.overlaid) and self._tables.guards(name):
+            self._tables.find(relation)  # says why
+        if known is None:
+            return Scope()
+        added = [command.node("def") for command in commands if command.text("subtype") == "AT_AddColumn"]
+        columns = tuple([self._column(0, definition, {}) for definition in added if definition is not None])
+        return Scope((self._range(replace(known, columns=known.columns + columns)),))
+
+    def _command(self, node: Node, name: Name, rules: dict[str, Rule], scope: Scope) -> tuple[Name, ...]:
+        """One command of ALTER TABLE; the tables whose columns, or rows, are others after it. Raises Refusal."""
+        kind, definition, column = node.text("subtype"), node.node("def"), node.text("name")
         if kind in _SAFE:
-            return False
-        if kind in _CLOSING:
-            return True
+            return ()
+        if kind == "AT_DropColumn":
+            return (name,)
+        if kind in _KIN and definition is not None:
+            return (name, self._kin(kind, name, definition))
         if kind == "AT_ColumnDefault":
-            if rule is not None and definition is not None and not definition.flag("isnull"):
-                raise _defined(rule, "a DEFAULT")
+            label = self._label(name, rules, column)
+            if label and definition is not None and not definition.flag("isnull"):
+                raise _defined(label, "a DEFAULT")
             self._expressions.plain(definition, Scope(), "DEFAULT")
-            return False
+            return ()
         if kind == "AT_AddConstraint" and definition is not None:
-            self._constraint(definition, scope, None)
-            return False
+            self._constraint(definition, scope, "", "")
+            return ()
         if kind == "AT_AddColumn" and definition is not None:
             self._column(0, definition, rules)
+            column = definition.text("colname")
             for constraint in definition.nodes("constraints"):
-                self._constraint(constraint, scope, rules.get(definition.text("colname")))
-            return True
+                self._constraint(constraint, scope, column, self._label(name, rules, column))
+            return (name,)
         if kind == "AT_AlterColumnType" and definition is not None:
-            return self._retype(node, definition, rule, scope)
-        raise Refusal(
-            "unsupported-statement",
-            f"ALTER TABLE … {kind.removeprefix('AT_')} is not supported on a protected table",
-            "Run it on a connection that does not go through pgveil, and check the policy afterwards.",
-        )
+            self._retype(column, definition, rules.get(column), scope)
+            return (name,)
+        raise unsupported(f"ALTER TABLE … {kind.removeprefix('AT_')} is not supported on a protected table", _ELSEWHERE)
 
-    def _retype(self, node: Node, definition: Node, rule: Rule | None, scope: Scope) -> bool:
+    def _label(self, name: Name, rules: dict[str, Rule], column: str) -> str:
+        """Of a protected column, under a rule of its own table or of a parent; '' if it is none."""
+        held = self._tables.snapshot.protected_tables.get(name, {}).get(column)
+        return rules[column].label if column in rules else "" if held is None else held.label
+
+    def _kin(self, kind: str, name: Name, definition: Node) -> Name:
+        """The other table of INHERIT, ATTACH and their opposites. Raises Refusal if one of the two would lose what
+        protects it."""
+        relation = definition.part("name", "RangeVar") or definition
+        other = self._tables.named(relation)
+        if not other[0]:
+            message = f'it is not certain which table "{other[1]}" is: search_path is not known'
+            raise Refusal("ambiguous-relation", message, f"Write the schema: schema.{other[1]}.")
+        if kind in _PARTING:
+            child = name if kind == "AT_DropInherit" else other
+            own = {rule.column for rule in self._tables.rules(child)}
+            lost = next((c for c in self._tables.snapshot.protected_tables.get(child, {}) if c not in own), None)
+            if lost is not None:
+                label = f"{child[0]}.{child[1]}.{lost}"
+                message = f"column {label} is protected as its parent's is, and would no longer be"
+                raise unsupported(message, f"Give {child[0]}.{child[1]} rules of its own in the policy first.", label)
+        return other
+
+    def _retype(self, column: str, definition: Node, rule: Rule | None, scope: Scope) -> None:
         using = definition.node("raw_default")
         if rule is not None:
             if using is not None:
-                raise _defined(rule, "ALTER COLUMN TYPE … USING")
-            type_name = definition.part("typeName", "TypeName")
-            spec = None if type_name is None else self._findings.type_of(type_name)
-            known = Column(node.text("name"), 0, 0, "of the new kind", -1)
-            if spec is not None:
-                known = Column(node.text("name"), 0, spec.oid, spec.name, spec.typmod)
-            self._holds(known, rule)
+                raise _defined(rule.label, "ALTER COLUMN TYPE … USING")
+            self._holds(replace(self._column(0, definition, {}), name=column), rule)
         self._expressions.plain(using, scope, "ALTER COLUMN TYPE … USING")
-        return True
 
     def _rename(self, node: Node) -> StatementPlan:
         relation = node.part("relation", "RangeVar")
         kind, new = node.text("renameType"), node.text("newname")
         if relation is None or kind not in ("OBJECT_TABLE", "OBJECT_COLUMN", "OBJECT_TABCONSTRAINT", "OBJECT_INDEX"):
-            raise Refusal("unsupported-statement", "this RENAME reaches a protected table", _POLICY_FIRST)
+            raise unsupported("this RENAME reaches a protected table", _POLICY_FIRST)
         name = self._tables.named(relation)
         if kind == "OBJECT_TABLE":
             if self._tables.rules(name) or self._tables.guards(name):
-                raise Refusal(
-                    "unsupported-statement",
-                    f"renaming {name[0]}.{name[1]} would take it out of the policy",
-                    _POLICY_FIRST,
-                )
+                raise unsupported(f"renaming {name[0]}.{name[1]} would take it out of the policy", _POLICY_FIRST)
             return StatementPlan("alter", effects=DDL, altered=((name[0], new),))
         altered = (name,) if kind == "OBJECT_COLUMN" else ()
         return StatementPlan("alter", (f"{name[0]}.{name[1]}",), effects=DDL, altered=altered)
@@ -251,13 +326,12 @@ class Definitions:
         scope = Scope((table.range(None, [], True),))
         for element in node.nodes("indexParams"):
             held = table.protected.get(element.text("name"))
-            if held is not None and node.text("accessMethod") not in ("btree", "hash", ""):
-                raise Refusal(
-                    "unsupported-statement",
-                    f"column {held.label} is protected: a {node.text('accessMethod')} index serves no equality",
-                    "Use a btree or hash index.",
-                    column=held.label,
-                )
+            method = node.text("accessMethod")
+            if held is not None and method not in ("btree", "hash", ""):
+                message = f"column {held.label} is protected: a {method} index serves no equality"
+                raise unsupported(message, "Use a btree or hash index.", held.label)
+            if held is not None and node.flag("unique"):
+                predicates.comparable(held)
             self._expressions.plain(element.node("expr"), scope, "CREATE INDEX on an expression")
         self._expressions.plain(node.node("whereClause"), scope, "CREATE INDEX … WHERE")
         return StatementPlan("create", tuple(self._tables.touched))
@@ -270,7 +344,7 @@ class Definitions:
     def _derived(self, view: Node, query: Node) -> StatementPlan:
         """A view or materialized view over protected tables: closed until the catalog shows what it reads."""
         if self._tables.rules(self._new_name(view)):
-            raise Refusal("unsupported-statement", "a view can't take a protected table's name", _POLICY_FIRST)
+            raise unsupported("a view can't take a protected table's name", _POLICY_FIRST)
         self._queries.query(query, Scope())
         return StatementPlan("create", tuple(self._tables.touched), effects=DDL, altered=(self._new_name(view),))
 
@@ -280,24 +354,19 @@ class Definitions:
         relation = into.part("rel", "RangeVar")
         assert relation is not None
         if node.text("objtype") == "OBJECT_MATVIEW":
-            before = len(self._findings.inputs)
-            plan = self._derived(relation, query)
-            if len(self._findings.inputs) != before:
-                raise Refusal("unsupported-statement", "a materialized view's definition would hold a protected value")
-            return plan
+            return self._derived(relation, query)
         if query.kind == "ExecuteStmt":
-            raise Refusal("unsupported-statement", "CREATE TABLE AS EXECUTE is not supported for a protected table")
+            raise unsupported("CREATE TABLE AS EXECUTE is not supported for a protected table")
         self._queries.into(into, self._queries.query(query, Scope()))
         return StatementPlan("create", tuple(self._tables.touched), effects=DDL)
 
 
-_POLICY_FIRST: Final = "Change the policy first, or keep the name."
+def _collated(definition: Node) -> bool:
+    """Whether a column has a collation of which only the catalog says what it calls equal."""
+    clause = definition.part("collClause", "CollateClause")
+    return clause is not None and not _COLLATIONS.issuperset(clause.strings("collname")[-1:])
 
 
-def _defined(rule: Rule, what: str) -> Refusal:
-    return Refusal(
-        "unsupported-statement",
-        f"column {rule.label} is protected: {what} would make values in the database that are no tokens",
-        f"Leave {what} out.",
-        column=rule.label,
-    )
+def _defined(label: str, what: str) -> Refusal:
+    message = f"column {label} is protected: {what} would make values in the database that are no tokens"
+    return unsupported(message, f"Leave {what} out.", label)

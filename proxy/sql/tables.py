@@ -244,11 +244,12 @@ class Tables:
             return self._only(name, found)
         if ("pg_catalog", name) in snapshot.relations:
             return "pg_catalog"
-        for schema in self._path:
+        for schema in ("pg_temp", *self._path):
             key = (schema, name)
             if key in snapshot.relations or key in snapshot.overlaid or key in snapshot.protection.awaited:
                 return schema
-        return ""
+        # a temporary view over something protected, of this session or another
+        return next((s for s, known in snapshot.protection.dependents if known == name and s.startswith("pg_temp")), "")
 
     def _visible(self, name: str, found: tuple[Relation, ...]) -> str:
         """Of a name that is nowhere guarded: only its columns matter."""
