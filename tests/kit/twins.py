@@ -34,6 +34,11 @@ class Twins:
     def __init__(self, server: Server, pgveil: Pgveil, scene: dict[str, Any]) -> None:
         self.server, self.pgveil, self._scene = server, pgveil, scene
 
+    @property
+    def tables(self) -> list[str]:
+        """DDL of the tokenised side."""
+        return ddl(self._scene, plain=False)
+
     @contextlib.contextmanager
     def databases(self, setup: Sequence[str]) -> Iterator[Names]:
         """With the scene's tables, owned by LOADER, in which `setup` was run: direct, and through pgveil."""

@@ -1,6 +1,6 @@
 """Every transcript, by what it can be asked: a real server, pgveil before one, pgveil before a tokenised twin."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from tests.kit.pgveil import Pgveil
 from tests.kit.replay import Cut, prepare, prepared, replay
 from tests.kit.servers import Server, fresh_database
 from tests.kit.transcript import load
-from tests.kit.twins import Twins, twins
+from tests.kit.twins import Twins, make, twins
 
 HERE = Path(__file__).parent
 PLAIN = sorted(HERE.glob("plain/*.wire"))
@@ -40,6 +40,12 @@ def pgveil(pg: Server) -> Iterator[Pgveil]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def shop(pg: Server) -> Iterator[Twins]:
+    with twins(pg, "shop") as made:
+        yield made
+
+
 @pytest.mark.server
 @pytest.mark.parametrize("cut", ["whole", "message", "byte"])
 @pytest.mark.parametrize("path", THROUGH, ids=lambda path: path.stem)
@@ -57,13 +63,24 @@ OWN_NUMBERS = (b"T", b"t", b"K", b"A")
 @pytest.mark.parametrize("path", THROUGH, ids=lambda path: path.stem)
 def test_plain_through_frame_by_frame(path: Path, pg: Server, pgveil: Pgveil) -> None:
     """With an empty policy the bytes are those of the server itself, source positions of errors included."""
+    assert frames(path, pg, pg.port) == frames(path, pg, pgveil.port)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("path", THROUGH, ids=lambda path: path.stem)
+def test_plain_beside_protected_tables(path: Path, pg: Server, shop: Twins) -> None:
+    """So they are where a policy protects tables that the transcript does not use."""
+    assert frames(path, pg, pg.port) == frames(path, pg, shop.pgveil.port, shop.tables)
+
+
+def frames(path: Path, server: Server, port: int, tables: Sequence[str] = ()) -> list[bytes]:
+    """All that a client gets in a fresh database with these tables."""
     transcript = load(path)
-    came = []
-    for port in (pg.port, pgveil.port):
-        with fresh_database(pg) as database:
-            prepare(transcript, pg, database)
-            came.append(comparable(replay(transcript, port, database, pg.version)))
-    assert came[0] == came[1]
+    with fresh_database(server) as database:
+        if tables:
+            make(server, database, tables)
+        prepare(transcript, server, database)
+        return comparable(replay(transcript, port, database, server.version))
 
 
 def comparable(received: bytes) -> list[bytes]:
@@ -82,12 +99,6 @@ def test_protected_direct(path: Path, pg: Server) -> None:
     transcript = load(path)
     with prepared(transcript, pg) as database:
         replay(transcript, pg.port, database, pg.version)
-
-
-@pytest.fixture(scope="module")
-def shop(pg: Server) -> Iterator[Twins]:
-    with twins(pg, "shop") as made:
-        yield made
 
 
 @pytest.mark.server
