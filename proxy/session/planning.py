@@ -164,8 +164,7 @@ class Planner:
 
     def answer(self, ticket: int, result: object) -> None:
         """A plan for a world that is gone meanwhile is no answer: the held message asks again."""
-        if ticket != self._ticket or self._cut is None or self._key is None:
-            return
+        assert ticket == self._ticket and self._cut is not None and self._key is not None  # one is made at a time
         self._ticket = 0
         if self._snapshot is not self._state.snapshot:
             self._cut = None
@@ -226,8 +225,15 @@ class Planner:
                 name = effect.name.encode()
                 if effect.kind == "prepare":
                     made.add(name)
+                    self._bound_names(len(state.prepared))
                 elif effect.kind == "execute" and name not in made:
                     self._allow_execute(name)
+
+    def _bound_names(self, count: int) -> None:
+        """The names of SQL PREPARE are kept as long as the connection."""
+        most = self._state.limits.statements
+        if count >= most:
+            raise Refusal("statement-too-large", f"more than {most} prepared statements", "DEALLOCATE some.")
 
     def _allow_execute(self, name: bytes) -> None:
         """SQL EXECUTE reaches statements made by protocol messages."""
@@ -245,13 +251,14 @@ class Planner:
 
     def _fetching(self, plan: Plan) -> Plan:
         """The plan with what its FETCHes get: from a cursor of the same text, or from a portal that is there."""
-        names = {effect.name for statement in plan.statements for effect in statement.effects if effect.kind == "fetch"}
+        effects = [effect for statement in plan.statements for effect in statement.effects]
+        names = {effect.name for effect in effects if effect.kind == "fetch" and effect.name is not None}
         if not names:
             return plan
         cursors: dict[str, tuple[StatementPlan, ...]] = {}
         for name in names:
-            portal = None if name is None else self._state.portals.get(name.encode())
-            if name is not None and portal is not None:
+            portal = self._state.portals.get(name.encode())
+            if portal is not None:
                 cursors[name] = portal.plan.statements[:1]
         statements: list[StatementPlan] = []
         for statement in plan.statements:

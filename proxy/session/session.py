@@ -255,8 +255,7 @@ class Session:
     def catalog(self, ticket: int, result: object) -> None:
         """Answer to LoadCatalog: a World, None (nothing is protected in this database), or why there is none."""
         state = self.state
-        if ticket != self._catalog_ticket:
-            return
+        assert ticket == self._catalog_ticket  # one is under way at a time
         self._catalog_ticket = 0
         self._clients.blocked = False
         doubted, state.doubted = state.doubted, False

@@ -87,3 +87,30 @@ def test_who_it_is_about() -> None:
     named, nobody = refused(READ, Access("r", "deny")), refused(READ, Access("", "deny"))
     assert named and named.message.startswith("role r ")
     assert nobody and nobody.message.startswith("a principal without a role ")
+
+
+@pytest.mark.parametrize(
+    ("access", "code"), [(levels("reveal"), ""), (levels("mask"), "may-not-write"), (levels("deny"), "may-not-write")]
+)
+def test_copy_writes_its_columns(access: Access, code: str) -> None:
+    refusal = refused("copy customers (id, email) from stdin", access)
+    assert (refusal.code if refusal else "") == code
+    assert refused("copy customers (id, note) from stdin", access) is None
+
+
+def test_copy_needs_a_purpose_like_any_write() -> None:
+    access = Access("r", "reveal", require_purpose=True)
+    refusal = refused("copy customers (id, email) from stdin", access)
+    assert refusal is not None and refusal.code == "purpose-required"
+    assert refused("copy customers (id, email) from stdin", access, "support") is None
+
+
+def test_a_cursor_shows_its_columns() -> None:
+    refusal = refused(f"declare c cursor for {READ}", levels("deny"))
+    assert refusal is not None and refusal.code == "may-not-see"
+    assert refused(f"declare c cursor for {PLAIN}", levels("deny")) is None
+
+
+def test_a_purpose_of_blanks_is_none() -> None:
+    refusal = refused(READ, Access("r", "reveal", require_purpose=True), "  \t")
+    assert refusal is not None and refusal.code == "purpose-required"

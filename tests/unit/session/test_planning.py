@@ -346,3 +346,66 @@ def test_values_of_a_statement_that_the_server_skips_are_not_asked_for() -> None
     assert not any(isinstance(request, Tokenise) for request in link.asked)
     link.client(SYNC).server(ready("E"))
     assert kinds(link.got()) == "EZ"
+
+
+# ---- cursors, COPY, tokens that are written through -----------------------------------------------------------------
+
+
+def fetching(link: Link, text: str) -> list[list[str]]:
+    """For each statement of a text the protected columns that it gives, as the entry of its reply has it."""
+    link.client(query(text))
+    (owed,) = [entry for entry in (link.session.state.ledger.head(),) if entry is not None]
+    assert owed.bound is not None
+    return [[o.column.name for o in s.outputs or () if o is not None] for s in owed.bound.plan.statements]
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ("fetch c", [[]]),
+        ("declare c cursor for select email from customers; fetch c", [[], ["email"]]),
+        ("declare c cursor for select id from customers; fetch c", [[], []]),
+        ("declare c cursor for select 1; fetch c", [[], []]),
+        ("declare c cursor for select email from customers; declare d cursor for select 1; fetch d", [[], [], []]),
+        ("fetch p", [["email"]]),
+        ("fetch p; declare p cursor for select 1; fetch p", [["email"], [], []]),
+        ("declare c cursor for select name from customers; move c; fetch c; fetch p", [[], [], ["name"], ["email"]]),
+    ],
+)
+def test_what_a_fetch_gives(text: str, given: list[list[str]]) -> None:
+    link = Link().client(query("begin")).server(done("BEGIN"), ready("T"))
+    link.client(parse(READ, b"s"), bind([], b"s", b"p"), SYNC).server(PARSED, BOUND, ready("T"))
+    assert fetching(link, text) == given
+
+
+def test_the_names_of_sql_prepare_are_bounded() -> None:
+    link = Link(limits=Limits(statements=2))
+    for name in ("a", "b"):
+        assert code(link, f"prepare {name} as select 1") == ""
+        link.server(done("PREPARE"), ready())
+    assert code(link, "prepare c as select 1") == "statement-too-large"
+
+
+def test_an_encoding_of_copy_that_cannot_be_read() -> None:
+    assert code(Link(), "copy customers (email) to stdout (encoding 'SJIS')") == "unsupported-encoding"
+    assert code(Link(), "copy customers (email) to stdout (encoding 'latin1')") == ""
+
+
+@pytest.mark.parametrize("user", ["shop", "viewer"])
+def test_only_one_who_writes_tokens_writes_them_whatever_the_columns_type_is(user: str) -> None:
+    numbers = Link(user, world(policy=NUMBERS))
+    token = numbers.vault.token("email", b"7")
+    refused = code(numbers, f"insert into customers(id, email) values (1, '{token.decode()}')")
+    assert refused == ("number-format" if user == "shop" else "")
+    if user == "viewer":
+        assert token in numbers.sent()[-1] and numbers.vault.stored == [("email", token)]
+
+
+@pytest.mark.parametrize("user", ["shop", "viewer"])
+def test_a_field_of_copy_is_read_as_its_columns_type(user: str) -> None:
+    link = Link(user, world(policy=NUMBERS))
+    token = link.vault.token("email", b"7")
+    link.client(query("copy customers (id, email) from stdin"))
+    link.server(m.build_copy_response(m.COPY_IN_RESPONSE, m.CopyResponse(0, (0, 0))))
+    link.client(m.build_copy_data(b"1\t 007\n" if user == "shop" else b"1\t" + token + b"\n"))
+    assert link.sent()[-1] == m.build_copy_data(b"1\t" + token + b"\n")

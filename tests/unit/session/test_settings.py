@@ -124,3 +124,49 @@ def test_escapes_are_bytes_of_utf8_only_where_the_servers_encoding_is_that(encod
     assert settings.byte_escapes
     settings.report("server_encoding", encoding)
     assert settings.byte_escapes is bytes_
+
+
+# ---- who it is ------------------------------------------------------------------------------------------------------
+
+
+def roles(*moves: tuple[str, str | None]) -> tuple[str, ...] | None:
+    one = Settings()
+    one.user = "ann"
+    one.search_path.report('"$user"')
+    for name, value in moves:
+        one.move_role(name, value, False)
+    return one.path()
+
+
+@pytest.mark.parametrize(
+    ("moves", "path"),
+    [
+        ([], ("ann",)),
+        ([("role", "bob")], ("bob",)),
+        ([("role", "bob"), ("role", "none")], ("ann",)),
+        ([("role", "bob"), ("role", "NONE")], ("ann",)),
+        ([("role", "bob"), ("role", None)], ("ann",)),
+        ([("session_authorization", "bob")], ("bob",)),
+        ([("session_authorization", "bob"), ("role", "none")], None),
+        ([("session_authorization", "bob"), ("session_authorization", None)], ("ann",)),
+        ([("session_authorization", "none")], ("none",)),
+    ],
+)
+def test_user_is_who_the_session_is_now(moves: list[tuple[str, str | None]], path: tuple[str, ...] | None) -> None:
+    assert roles(*moves) == path
+
+
+def test_a_role_is_set_under_the_rules_of_set() -> None:
+    one = Settings()
+    one.user = "ann"
+    one.search_path.report('"$user"')
+    one.move_role("role", "bob", True)
+    assert one.moving and one.path() == ("bob",)
+    one.end(True)
+    assert not one.moving and one.path() == ("ann",)
+    one.move_role("role", "bob", False)
+    one.end(False)
+    assert one.path() == ("ann",)
+    one.lose()
+    one.search_path.report("a, public")
+    assert one.path() == ("a", "public"), "a path without $user does not depend on it"

@@ -14,7 +14,7 @@ from proxy.session.statements import Prepared
 from proxy.sql.analyze import analyse
 from proxy.sql.plan import FORWARD, SessionEffect, StatementPlan
 from proxy.wire import messages as m
-from tests.unit.session.driver import POLICY, error, plan, world
+from tests.unit.session.driver import POLICY, bound, error, plan, world
 
 VIEW = "create view v as select id, email from customers"
 ALTER = "alter table customers add x int"
@@ -394,3 +394,43 @@ def test_ddl_seen_while_a_world_was_being_read_is_not_forgotten() -> None:
     one.renew(one.world)
     one.renew(next_)
     assert next_.moved and one.world is next_
+
+
+# ---- cursors --------------------------------------------------------------------------------------------------------
+
+
+def cursors(*texts: str) -> State:
+    one = fresh()
+    for text in texts:
+        made = bound(plan(text)[1])
+        for statement in made.plan.statements:
+            one.declared(made, statement)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("texts", "left"),
+    [
+        (["declare c cursor for select email from customers"], True),
+        (["declare c cursor for select id from customers"], False),
+        (["declare c cursor for select 1"], False),
+        (["declare c cursor for select email from customers", "close c"], False),
+        (["declare c cursor for select email from customers", "close d"], True),
+        (["declare c cursor for select email from customers", "close all"], False),
+        (["declare c cursor for select email from customers", "declare c cursor for select 1"], False),
+        (["close all", "select 1"], False),
+        (["close d"], False),
+        (["declare c cursor for select email from customers", "close d", "fetch c"], True),
+    ],
+)
+def test_which_cursors_are_ours(texts: list[str], left: bool) -> None:
+    assert (b"c" in cursors(*texts).portals) is left
+
+
+@pytest.mark.parametrize("hold", ["", "with hold"])
+def test_the_end_of_a_transaction_leaves_cursors_with_hold(hold: str) -> None:
+    one = cursors(f"declare c cursor {hold} for select email from customers")
+    one.portals.forget(None, one.serial)
+    assert (b"c" in one.portals) is bool(hold)
+    followed(one, "discard all")
+    assert b"c" not in one.portals

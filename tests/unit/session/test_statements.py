@@ -47,3 +47,11 @@ def test_reprs_hold_no_text() -> None:
     text = "select id from customers where email = 'c@nary'"
     assert "c@nary" not in repr(Prepared(b"s", text.encode(), True, plan(text)[1], (), 1))
     assert "c@nary" not in repr(bound(plan(text)[1]))
+
+
+def test_a_cursor_shows_what_its_query_does() -> None:
+    one = bound(plan(f"declare c cursor for {READ}")[1])
+    assert columns(one) is None and one.current is not None
+    cursor = one.cursor(one.current, 7)
+    assert columns(cursor) == ["", "email"] and cursor.serial == 7
+    assert (cursor.access, cursor.context) == (one.access, one.context)
