@@ -26,7 +26,7 @@ from proxy.sql.shadows import shadows
 from proxy.sql.shape import analysis_text, offset, shape
 from proxy.sql.spans import Unclear
 from proxy.sql.tables import Tables
-from proxy.sql.terms import Held, refuse
+from proxy.sql.terms import Held, refuse, unsupported
 from proxy.sql.utility import Effects, Utility
 
 QUERIES: Final = {
@@ -41,6 +41,8 @@ _BINARY, _HOLD = 0x0001, 0x0020  # CURSOR_OPT_* of parsenodes.h
 _PATH_CHANGES: Final = frozenset(("reset-all", "discard-all", "rollback", "rollback-to", "unknown-setting"))
 _ENDS: Final = frozenset(("commit", "rollback", "rollback-to"))
 _PATH_SETTINGS: Final = frozenset(("search_path", "role", "session_authorization"))
+# Run later, and perhaps more than once.
+_LATER: Final = {"PrepareStmt": "PREPARE", "DeclareCursorStmt": "DECLARE CURSOR"}
 # Fields of SELECT f(…) and nothing else.
 _BARE_SELECT: Final = frozenset(("targetList", "limitOption", "op"))
 _DEEP: Final = Refusal(
@@ -161,18 +163,22 @@ class _Reading:
         node = statement.node
         if node.kind in QUERIES:
             plan = self._query(statement, tables, expressions, queries)
-            plan = replace(plan, effects=plan.effects + _settings(node, expressions.settings, utility))
         elif node.kind == "CopyStmt" and tables.reached_by(node):
-            plan = self._copy(statement, Copies(expressions, queries, tables, self.findings))
+            self._operators()
+            plan = Copies(expressions, queries, tables, self.findings).plan(statement)
         elif node.kind == "DeclareCursorStmt" and tables.reached_by(node):
             plan = self._declare(statement, tables, queries)
         elif (effects := utility.effects(statement)) is not None:
+            self._calls(node, expressions)
             plan = StatementPlan("utility", effects=effects)
             self.findings.within(statement.start, statement.end, bool(effects))
         else:
-            plan = Definitions(expressions, queries, tables, self.findings).plan(statement)
-            self.findings.within(statement.start, statement.end, True)
-        plan = replace(plan, effects=plan.effects + shadows(node, tables) + self._settled(node))
+            plan = self._define(statement, Definitions(expressions, queries, tables, self.findings))
+        settings = _settings(node, expressions.settings, utility) + self._settled(node)
+        if settings and node.kind in _LATER:
+            message = f"{_LATER[node.kind]} of a statement that changes settings: when it does can't be followed"
+            raise unsupported(message, "Run the statement itself.")
+        plan = replace(plan, effects=plan.effects + settings + shadows(node, tables))
         for relation in plan.created:
             self.snapshot = self.snapshot.with_relation(relation)
         for schema, name in plan.altered:
@@ -184,11 +190,7 @@ class _Reading:
         """What functions that it calls may set."""
         settling = self.snapshot.protection.settling
         for found in walk(node) if settling and node.kind != "CreateFunctionStmt" else ():
-            if (
-                "funcname" in found.fields
-                and found.strings("funcname")[-1:]
-                and found.strings("funcname")[-1] in settling
-            ):
+            if "funcname" in found.fields and not settling.isdisjoint(found.strings("funcname")[-1:]):
                 return (SessionEffect("unknown-setting"),)
         return ()
 
@@ -196,13 +198,13 @@ class _Reading:
         """SELECT, INSERT, UPDATE, DELETE, MERGE."""
         node = statement.node
         tag = QUERIES[node.kind]
-        for found in walk(node):
-            if found.kind == "ParamRef":
-                self.highest = max(self.highest, found.number("number"))
+        self._numbers(node)
         if not tables.reached_by(node):
-            return self._untouched(statement, tag, expressions)
-        if self.path is not None and "pg_catalog" in self.path[1:]:
-            raise _PATH
+            self._calls(node, expressions)
+            self.findings.within(statement.start, statement.end, False)
+            made = (SessionEffect("ddl-elsewhere"),) if "intoClause" in node.fields else ()
+            return StatementPlan(tag, effects=made)
+        self._operators()
         outputs = queries.query(node, Scope())
         self._all_parameters(node)
         held = outputs.held()
@@ -212,29 +214,42 @@ class _Reading:
         reads = tag == "select" and only_reads(node)
         return StatementPlan(tag, tuple(tables.touched), _outputs(outputs), effects, reads=reads)
 
-    def _untouched(self, statement: Statement, tag: str, expressions: Expressions) -> StatementPlan:
-        """A query that names nothing protected: all in it is harmless, but for functions that change settings or run
-        text as a statement."""
-        node = statement.node
-        for found in walk(node):
+    def _calls(self, node: Node, expressions: Expressions) -> None:
+        """In a statement that names nothing protected all is harmless, but for functions that change settings or run
+        text as a statement. What a function's own body calls is in the catalog, or will be."""
+        for found in walk(node) if node.kind != "CreateFunctionStmt" else ():
             name = found.strings("funcname") if "funcname" in found.fields else []
             if name[-1:] == ["set_config"]:
                 expressions.term(Node("FuncCall", found.fields), Scope())
             elif name and name[-1] in DYNAMIC:
                 expressions.runs_text(Node("FuncCall", found.fields))
-        self.findings.within(statement.start, statement.end, False)
-        effects = (SessionEffect("ddl-elsewhere"),) if "intoClause" in node.fields else ()
-        return StatementPlan(tag, effects=effects)
+
+    def _numbers(self, node: Node) -> None:
+        """The client's parameters in a statement."""
+        for found in walk(node):
+            if found.kind == "ParamRef":
+                self.highest = max(self.highest, found.number("number"))
+
+    def _operators(self) -> None:
+        """Before anything protected is read: operators have to mean what they seem to. Raises Refusal."""
+        if self.path is not None and "pg_catalog" in self.path[1:]:
+            raise _PATH
+
+    def _define(self, statement: Statement, definitions: Definitions) -> StatementPlan:
+        self._operators()
+        if statement.node.kind == "CreateTableAsStmt":
+            self._numbers(statement.node)
+        plan = definitions.plan(statement)
+        self._all_parameters(statement.node)
+        self.findings.within(statement.start, statement.end, True)
+        return plan
 
     def _declare(self, statement: Statement, tables: Tables, queries: Queries) -> StatementPlan:
         """DECLARE CURSOR: what its query returns comes with FETCH."""
         node, query = statement.node, statement.node.node("query")
         assert query is not None
-        for found in walk(query):
-            if found.kind == "ParamRef":
-                self.highest = max(self.highest, found.number("number"))
-        if self.path is not None and "pg_catalog" in self.path[1:]:
-            raise _PATH
+        self._numbers(query)
+        self._operators()
         outputs = queries.query(query, Scope())
         self._all_parameters(query)
         held = outputs.held()
@@ -244,11 +259,6 @@ class _Reading:
         cursor = CursorPlan(_outputs(outputs), bool(node.number("options") & _HOLD))
         effects = (SessionEffect("declare", node.text("portalname")),)
         return StatementPlan("declare", tuple(tables.touched), effects=effects, cursor=cursor)
-
-    def _copy(self, statement: Statement, copies: Copies) -> StatementPlan:
-        if self.path is not None and "pg_catalog" in self.path[1:]:
-            raise _PATH
-        return copies.plan(statement)
 
     def _all_parameters(self, node: Node) -> None:
         for found in walk(node):

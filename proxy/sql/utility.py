@@ -5,13 +5,13 @@ Not here: CREATE TABLE, ALTER TABLE and their like (`sql.ddl`).
 
 from typing import Final, final
 
-from proxy.errors import Refusal
 from proxy.sql.expressions import Expressions
 from proxy.sql.findings import Findings
 from proxy.sql.plan import SessionEffect
 from proxy.sql.protection import builds, identifiers, settles
 from proxy.sql.referee import Node, Statement, walk
 from proxy.sql.tables import Tables
+from proxy.sql.terms import unsupported
 
 # Settings whose value a session has to know; the plan holds it.
 FOLLOWED: Final = frozenset(("search_path", "pgveil.purpose", "role", "session_authorization"))
@@ -90,8 +90,7 @@ class Utility:
         arguments = [name.encode() for name in node.strings("args")]
         for text in (*arguments, *self._findings.strings_within(statement.start, statement.end)):
             if self._tables.named_in(text):
-                raise Refusal(
-                    "unsupported-statement",
+                raise unsupported(
                     f"CREATE TRIGGER hands the name of a protected table to {names[-1]}(), which builds statements",
                     "Let the application write to both tables.",
                 )
@@ -143,11 +142,8 @@ class Utility:
         if text is not None:
             return text
         self._findings.pin(arg)
-        for kind in ("sval", "ival", "fval"):
-            inner = arg.fields.get(kind)
-            if isinstance(inner, dict):
-                return str(inner.get(kind, 0))
-        return ""
+        kinds = ("sval", "ival", "fval")
+        return "".join([str(inner.get(kind, 0)) for kind in kinds if isinstance(inner := arg.fields.get(kind), dict)])
 
     def setting(self, name: str | None, value: str | None, local: bool) -> Effects:
         """Of set_config(); name None: not known."""
@@ -194,7 +190,7 @@ class Utility:
         table = self._tables.reached(node)
         if table:
             message = f"{construct} of a statement on {table}, which is protected or reaches what is, is not supported"
-            raise Refusal("unsupported-statement", message, hint)
+            raise unsupported(message, hint)
 
     def _copy(self, node: Node) -> Effects:
         return ()
@@ -213,16 +209,14 @@ class Utility:
         """
         what = "DO" if statement.node.kind == "DoStmt" else "CREATE FUNCTION"
         if self._tables.reached_by(_without_name(statement.node)):
-            raise Refusal("unsupported-statement", f"{what} that names a protected table is not supported", _HINT)
+            raise unsupported(f"{what} that names a protected table is not supported", _HINT)
         for text in self._findings.strings_within(statement.start, statement.end):
             if self._tables.named_in(text) and (what == "DO" or self._tables.relation_named_in(text)):
-                raise Refusal("unsupported-statement", f"{what} that names a protected table is not supported", _HINT)
+                raise unsupported(f"{what} that names a protected table is not supported", _HINT)
             if what == "DO" and self._tables.any and builds(text.decode("utf-8", "replace")):
-                raise Refusal(
-                    "unsupported-statement", "DO with EXECUTE builds statements that can't be read here", _HINT
-                )
+                raise unsupported("DO with EXECUTE builds statements that can't be read here", _HINT)
         if what == "DO" and self._tables.any and _language(statement.node) not in ("plpgsql", "sql"):
-            raise Refusal("unsupported-statement", "DO in this language can't be read here", _HINT)
+            raise unsupported("DO in this language can't be read here", _HINT)
 
 
 def _without_name(node: Node) -> Node:

@@ -248,7 +248,7 @@ def test_the_arms_of_a_recursive_query_share_their_with() -> None:
         ("(select email, id from newsletter) s(x)", "email -"),
         ("(select * from newsletter)", "- email -"),
         ("newsletter tablesample system (5) repeatable (1)", "- email -"),
-        ("newsletter n, customers tablesample system (n.email)", EXPRESSION),
+        ("newsletter n, lateral (select from customers tablesample system (n.email)) x", EXPRESSION),
         ("only newsletter", "- email -"),
         ("newsletter, generate_series(1, 2)", "- email - -"),
         ("newsletter, generate_series(1, 2) with ordinality g", "- email - - -"),
@@ -280,6 +280,9 @@ def test_from(items: str, expected: str) -> None:
         ("select n.email, x.a from newsletter n, xmltable('/' passing n.email columns a text) x", EXPRESSION),
         ("select n.email, x.a from newsletter n, json_table('{}', '$' columns (a text path '$.a')) x", "email -"),
         ("select n.email, x.a from newsletter n, json_table(n.email, '$' columns (a text path '$.a')) x", EXPRESSION),
+        ("select json_to_record.a, n.email from newsletter n, json_to_record('{}') as (a text)", "- email"),
+        ("select xmltable.a, n.email from newsletter n, xmltable('/' passing n.since columns a text)", "- email"),
+        ("select json_table.a, n.email from newsletter n, json_table('{}', '$' columns (a text))", "- email"),
     ],
 )  # fmt: skip
 def test_functions_in_from(query: str, expected: str) -> None:
