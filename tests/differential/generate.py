@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from tests.differential.casefile import Param
+from tests.kit.differ import Param
 
 EMAILS: Final = ("ann@x.org", "bob@x.org", "cy@y.net", "zoe@z.io", "Ann@x.org", "", "o'neil@x.org", "ü@☃.org", "nobody")
 NAMES: Final = ("Ann Smith", "Bob Jones", "Cy O'Neil", "", "Dan Low", "Ünïcode ☃")

@@ -188,7 +188,7 @@ def test_drivers_get_python_values(differ: Pair) -> None:
     )
     seen = [
         [
-            c.cursor(binary=binary).execute("SELECT d, i, n, ts, u, s FROM facades ORDER BY id").fetchall()
+            c.cursor(binary=bool(binary)).execute("SELECT d, i, n, ts, u, s FROM facades ORDER BY id").fetchall()
             for binary in (0, 1)
         ]
         for c in (differ.direct, differ.through)

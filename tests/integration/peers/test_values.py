@@ -31,7 +31,7 @@ def test_084_113_short_values(peer: Peer, length: int) -> None:
 def test_085_declared_types(peer: Peer) -> None:
     add(peer)
     for way in ("text", "binary", "prepared"):
-        found = peer.outcome("SELECT born FROM c WHERE born=$1", ["1990-02-28"], way)  # type: ignore[arg-type]
+        found = peer.outcome("SELECT born FROM c WHERE born=$1", ["1990-02-28"], way)
         assert found.columns[0][1] == 1082
         assert found.rows[0][0] in (b"1990-02-28", (-3594).to_bytes(4, "big", signed=True))
     assert peer.ask("INSERT INTO c(id,born) VALUES (2,'no date')") == "22007"
