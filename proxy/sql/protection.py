@@ -257,15 +257,18 @@ _TEXT_RUNNERS: Final = re.compile(
 
 
 _SETTLES: Final = re.compile(
-    r"\bset_config\b|\bsearch_path\b|\b(?:re)?set\s+(?:(?:local|session)\s+)?(?:role|session|all)\b|\bdiscard\s+all\b",
+    r"\bsearch_path\b|\b(?:re)?set\s+(?:(?:local|session)\s+)?(?:role|session|all)\b|\bdiscard\s+all\b",
     re.IGNORECASE,
 )
+# A name of the application's own (set_config('app.tenant', …), as row security wants it) changes nothing; a computed
+# one may be any.
+_CONFIGURES: Final = re.compile(r"\bset_config\b(?!\s*\(\s*'(?!pgveil\.)\w+\.[\w.]+'\s*,)", re.IGNORECASE)
 
 
 def settles(source: str) -> bool:
     """Whether a body may change what names mean when it has run. What a function sets in its own SET clause is no part
     of its body, and is undone."""
-    return _SETTLES.search(source) is not None
+    return _SETTLES.search(source) is not None or _CONFIGURES.search(source) is not None
 
 
 def _settling(functions: tuple[Function, ...]) -> frozenset[str]:

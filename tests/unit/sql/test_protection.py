@@ -252,6 +252,12 @@ def test_functions_whose_text_may_be_anything(source: str) -> None:
 @pytest.mark.parametrize(
     ("source", "settles"),
     [
+        ("begin perform set_config('app.tenant', $1, true); end", False),
+        ("begin perform SET_CONFIG ( 'App.user_id.x' , $1, true); end", False),
+        ("begin perform set_config('pgveil.purpose', $1, true); end", True),
+        ("begin perform set_config('role', $1, true); end", True),
+        ("begin perform set_config('app.' || $1, $1, true); end", True),
+        ("begin perform set_config('app.a', 'x', true), set_config($1, $2, true); end", True),
         ("perform set_config('search_path', a, false)", True),
         ("set local search_path to a", True),
         ("SET SESSION ROLE a", True),
