@@ -24,7 +24,6 @@ from proxy.sql.referee import Node, Statement, parse, walk
 from proxy.sql.scopes import Outputs, Scope
 from proxy.sql.shadows import shadows
 from proxy.sql.shape import analysis_text, offset, shape
-from proxy.sql.spans import Unclear
 from proxy.sql.tables import Tables
 from proxy.sql.terms import Held, refuse, unsupported
 from proxy.sql.utility import Effects, Utility
@@ -78,8 +77,6 @@ def analyse(
         found = refusal
     except RecursionError:
         found = _DEEP
-    except Unclear:
-        found = Refusal("unsupported-statement", "the statement's text can't be followed")
     except Exception as fault:  # noqa: BLE001 - an error in here must never mean "forward"
         what = f"the statement can't be read ({type(fault).__name__})"
         found = Refusal("unsupported-statement", what, "Please report it.")
@@ -302,11 +299,18 @@ def _certain(path: str) -> tuple[str, ...] | None:
 
 def _settings(node: Node, calls: list[tuple[str | None, str | None, bool]], utility: Utility) -> Effects:
     """Effects of set_config() calls; where one may not be reached, or not be the last, the value is not known."""
-    certain = len(calls) == 1 and set(node.fields) <= _BARE_SELECT
+    certain = len(calls) == 1 and _is_call(node)
     effects: list[SessionEffect] = []
     for name, value, local in calls:
         effects += utility.setting(name, value if certain else None, local)
     return tuple(effects)
+
+
+def _is_call(node: Node) -> bool:
+    """SELECT f(…) and nothing else, so that f is called once (not in CASE, nor for each row that there may be)."""
+    targets = node.nodes("targetList")
+    value = targets[0].node("val") if len(targets) == 1 and set(node.fields) <= _BARE_SELECT else None
+    return value is not None and value.kind == "FuncCall"
 
 
 def _outputs(outputs: Outputs) -> tuple[Output | None, ...] | None:

@@ -43,6 +43,7 @@ _TRANSACTION: Final = {
     "TRANS_STMT_ROLLBACK": "rollback", "TRANS_STMT_ROLLBACK_TO": "rollback-to", "TRANS_STMT_SAVEPOINT": "savepoint",
     "TRANS_STMT_PREPARE": "commit", "TRANS_STMT_COMMIT_PREPARED": "ddl", "TRANS_STMT_ROLLBACK_PREPARED": "ddl",
 }  # fmt: skip
+_DEFINED: Final = {"DoStmt": (), "CreateFunctionStmt": (SessionEffect("ddl"),)}
 _HINT: Final = "Run the statement itself through pgveil."
 Effects = tuple[SessionEffect, ...]
 
@@ -71,8 +72,9 @@ class Utility:
             return reader(node)
         if node.kind in ("DoStmt", "CreateFunctionStmt"):
             self._body(statement)
-            if node.kind == "DoStmt" and self._settles(statement):
-                return (SessionEffect("unknown-setting"),)
+            if self._settles(statement):
+                # no catalog shows a function before its transaction ends, so that it can't be told when it is called
+                return (*_DEFINED[node.kind], SessionEffect("unknown-setting"))
         elif node.kind not in HARMLESS and (self._tables.reached_by(self._followed(statement)) or self._renames(node)):
             return None
         plain = node.kind in _ELSEWHERE or (node.kind == "CreateFunctionStmt" and self._readable(statement))
@@ -196,11 +198,12 @@ class Utility:
         return ()
 
     def _settles(self, statement: Statement) -> bool:
-        """Whether a DO block may change settings that decide what names mean, itself or by what it calls."""
-        settling = self._tables.snapshot.protection.settling
-        calls = identifiers(set(settling)) if settling else None
+        """Whether DO or a new function may change settings that decide what names mean, itself or by what it calls."""
+        settling = self._tables.snapshot.protection.settling | {"set_config"}
+        called = any(settling & {*part.strings("funcname")[-1:]} for part in walk(_without_name(statement.node)))
+        calls = identifiers(set(settling))
         texts = [t.decode("utf-8", "replace") for t in self._findings.strings_within(statement.start, statement.end)]
-        return any(settles(text) or (calls is not None and calls.search(text)) for text in texts)
+        return called or any(settles(text) or calls.search(text) for text in texts)
 
     def _body(self, statement: Statement) -> None:
         """DO and CREATE FUNCTION: their text is read only for names; what builds statements itself is refused.

@@ -1,11 +1,15 @@
 """What the corpus can't say: tables that come and go, limits, hostile texts. Ordinary statements are in the corpus."""
 
+from typing import cast
+
 import pytest
 
+from proxy.errors import Bug
 from proxy.policy.rules import Policy, Rule, ValueClass
+from proxy.sql.analyze import _sorted as sorted_edits
 from proxy.sql.analyze import analyse
 from proxy.sql.catalog import Catalog, Column, Function, Relation, Snapshot, snapshot
-from proxy.sql.plan import Plan
+from proxy.sql.plan import Edit, Plan
 
 CLASSES = {"email": ValueClass("email", "email"), "number": ValueClass("number", "text")}
 PUBLIC = ("public",)
@@ -226,6 +230,218 @@ def test_what_is_not_understood_and_names_nothing_is_the_servers_to_judge(text: 
 )
 def test_what_is_not_understood_and_may_reach_something_is_refused(text: str) -> None:
     assert code(text) == "syntax"
+
+
+def settings(text: str) -> list[tuple[str, str | None]]:
+    return [(e.kind, e.value) for statement in plan(text).statements for e in statement.effects]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("select set_config('search_path', 'a', false)", [("set", "a")]),
+        ("select pg_catalog.set_config('search_path', 'a', false) as x", [("set", "a")]),
+        ("select case when now() > 'x' then set_config('search_path', 'a', false) end", [("unknown-setting", None)]),
+        ("select coalesce('x', set_config('search_path', 'a', false))", [("unknown-setting", None)]),
+        ("select set_config('search_path', 'a', false), generate_series(1, 0)", [("unknown-setting", None)]),
+        ("select set_config('search_path', 'a', false) where now() > 'x'", [("unknown-setting", None)]),
+        ("select set_config('search_path', set_config('role', 'x', false), false)", [("unknown-setting", None)]),
+        ("select id, set_config('search_path', 'a', false) from c", [("unknown-setting", None)]),
+        ("select set_config('datestyle', 'ISO', false) where now() > 'x'", [("set", None)]),
+    ],
+)
+def test_what_set_config_sets_is_known_only_if_it_is_called_once_for_certain(
+    text: str, expected: list[tuple[str, str | None]]
+) -> None:
+    assert set(settings(text)) == set(expected)
+
+
+SALES = Relation(9, "sales", "c", "r", (column("id", 1, 23), column("email", 2)))
+TWO = world(C, ORDERS, N, GONE, SALES)
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ("select 1", "tokenised"),
+        ("set search_path = sales", "forwarded"),
+        ("set search_path = sales, public", "forwarded"),
+        ("set search_path = nowhere, public", "tokenised"),
+        ("set search_path = '$user', public", "ambiguous-relation"),
+        ("set search_path = 'publİc'", "undefined-table"),
+        ("select set_config('search_path', 'publİc', false)", "ambiguous-relation"),
+        ("create function f() returns int language plpgsql as 'begin set role x; end'", "ambiguous-relation"),
+        ("reset search_path", "ambiguous-relation"),
+        ("set role x", "ambiguous-relation"),
+        ("reset all", "ambiguous-relation"),
+        ("select set_config('search_path', 'sales', false)", "forwarded"),
+        ("select set_config('search_path', $1, false)", "ambiguous-relation"),
+        ("set search_path = sales; rollback", "ambiguous-relation"),
+        ("begin; commit", "tokenised"),
+        ("set search_path = sales; savepoint s; set search_path = public; rollback to s", "ambiguous-relation"),
+        ("set search_path = public, pg_catalog", "unsupported-statement"),
+        ("set search_path = pg_catalog, public", "tokenised"),
+        ("create temp table c (email text)", "ambiguous-relation"),
+        ("create temp table c (email text); commit", "ambiguous-relation"),
+        ("alter table c drop column note", "changed-in-transaction"),
+        ("alter table c drop column note; commit", "changed-in-transaction"),
+        ("alter table c drop column note; rollback", "ambiguous-relation"),
+    ],
+)
+def test_what_a_text_changes_counts_for_its_later_statements(before: str, expected: str) -> None:
+    found = plan(f"{before}; insert into c (email) values ('x')", within=TWO)
+    if found.refusal is not None:
+        assert found.refusal.code == expected
+    else:
+        assert ("tokenised" if found.inputs else "forwarded") == expected
+
+
+def test_a_table_made_in_a_transaction_that_the_text_ends_is_not_counted_on() -> None:
+    made = "create table later (id int, email text)"
+    assert code(f"{made}; insert into later values (1, 'x')") == ""
+    assert code(f"{made}; commit; insert into later values (1, 'x')") == "undefined-table"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select email from c where email = 'x'",
+        "copy c (email) from stdin",
+        "declare k cursor for select email from c",
+        "create table t as select id from c where email = 'x'",
+        "alter table c add check (note = 'x')",
+    ],
+)
+def test_operators_of_another_schema_may_mean_anything(text: str) -> None:
+    """An operator = of schema public is found first where search_path has pg_catalog behind it."""
+    assert code(text) == code(text, ("pg_catalog", "public")) == ""
+    assert code(text, ("public", "pg_catalog")) == "unsupported-statement"
+    assert code(text.replace("c", "z"), ("public", "pg_catalog")) in ("", "syntax")
+
+
+@pytest.mark.parametrize(
+    ("text", "outputs", "hold"),
+    [
+        ("declare k cursor for select id, email from c", [None, "public.c.email"], False),
+        ("declare k no scroll cursor with hold for select email from c where email = $1", ["public.c.email"], True),
+        ("declare k cursor for select id from c", None, False),
+        ("declare k binary cursor for select id from c", None, False),
+    ],
+)
+def test_cursors(text: str, outputs: list[str | None] | None, hold: bool) -> None:
+    (found,) = plan(text).statements
+    assert found.cursor is not None and found.tables == ("public.c",)
+    shown = found.cursor.outputs
+    assert (None if shown is None else [o and o.column.label for o in shown]) == outputs
+    assert found.cursor.hold is hold
+    assert [(e.kind, e.name) for e in found.effects] == [("declare", "k")]
+    assert plan(text).barrier
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "declare k cursor for select *, email from c, unknown",
+        "declare k binary cursor for select email from c",
+        "declare k cursor for select lower(email) from c",
+        "select *, email from c, unknown",
+    ],
+)
+def test_rows_that_can_not_be_followed(text: str) -> None:
+    assert code(text) == "unsupported-expression"
+
+
+def test_copy() -> None:
+    (into,) = plan("copy c (id, email) from stdin").statements
+    assert into.copy is not None and into.copy.into is not None
+    assert [column and column.label for column in into.copy.into] == [None, "public.c.email"]
+    (other,) = plan("copy z from stdin").statements
+    assert (other.copy, other.tables) == (None, ())
+
+
+@pytest.mark.parametrize("text", ["update c set (email, note) = row('a', 'b', {})"])
+def test_a_value_that_nobody_read_is_refused(text: str) -> None:
+    """The default is refusal: what is not known to be harmless may be personal data."""
+    for value in ("'c'", "$1"):
+        assert code(text.format(value)) == "unclassified-literal"
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("select id from c where note = $2", 2),
+        ("create table t as select id from c where email = $1 and note = $3", 3),
+        ("declare k cursor for select email from c where id = $1", 1),
+        ("select $2", 2),
+        ("prepare p as select $4", 0),
+        ("create function f(int) returns int language sql return $1", 0),
+    ],
+)
+def test_the_clients_parameters_are_counted(text: str, count: int) -> None:
+    assert plan(text).param_count == count
+
+
+@pytest.mark.parametrize(
+    ("text", "effects", "reads"),
+    [
+        ("select id into ids from c", ["ddl"], False),
+        ("select id into ids from z", ["ddl-elsewhere"], False),
+        ("select email from c", [], True),
+        ("select email, f(id) from c", [], False),
+        ("insert into c (id) values (1)", [], False),
+    ],
+)
+def test_what_a_query_leaves_behind(text: str, effects: list[str], reads: bool) -> None:
+    (found,) = plan(text).statements
+    assert ([effect.kind for effect in found.effects], found.reads) == (effects, reads)
+
+
+def test_a_text_that_runs_a_text() -> None:
+    assert code("select query_to_xml('select * from c', true, true, '')") == "unsupported-expression"
+    assert code("select query_to_xml($1, true, true, '')") == "unsupported-expression"
+    assert plan("select query_to_xml('select 1', true, true, '')").pinned == (0, 1)
+
+
+def test_functions_that_may_set_something() -> None:
+    function = Function(101, "public", "moves", "plpgsql", "begin set role x; end")
+    within = snapshot(Catalog("shop", 180000, (C,), (function,), {}), POLICY, 1)
+    for text, kinds in (
+        ("select moves()", ["unknown-setting"]),
+        ("select public.moves() from c", ["unknown-setting"]),
+        ("select upper('x')", []),
+        ("create or replace function moves() returns int language sql as 'select 1'", ["ddl-elsewhere"]),
+    ):
+        (found,) = plan(text, within=within).statements
+        assert [effect.kind for effect in found.effects] == kinds, text
+    assert code("prepare p as select moves()", within=within) == "unsupported-statement"
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("select 'é', nothing from c", "nothing"),
+        ("select nothing, 'é' from c", "nothing"),
+        ("select 'é' = $$é$$, c.nothing from c", "c.nothing"),
+        ("select 'é' 'x' from c", "'x'"),
+        ("select 1 'é' from c", "'é'"),
+        ("select from where c", "where"),
+    ],
+)
+def test_an_error_stands_where_the_client_wrote_it(text: str, at: str) -> None:
+    refusal = plan(text).refusal
+    assert refusal is not None and refusal.position == text.index(at) + 1
+
+
+def test_an_error_in_the_reading_never_means_forward() -> None:
+    refusal = analyse(b"select 1", True, PUBLIC, cast(Snapshot, None)).refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.message) == ("unsupported-statement", "the statement can't be read (AttributeError)")
+    with pytest.raises(Bug):
+        sorted_edits([Edit((0, 1), (0, 5)), Edit((0, 4), (0, 6))])
+
+
+def test_a_refusal_holds_for_texts_with_the_same_number() -> None:
+    assert plan("select id, email from c order by 2").pinned == (0,)
 
 
 def test_refusals_hold_no_values() -> None:

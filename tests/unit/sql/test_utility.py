@@ -120,7 +120,7 @@ def test_set_config(call: str, expected: str) -> None:
         ("call paths('x')", "unknown-setting"),
         ("explain analyze select paths('x')", "unknown-setting"),
         ("select plain()", ""),
-        ("create function f() returns text language sql return set_config('role', 'x', false)", "ddl"),
+        ("select plain(), 'paths'", ""),
     ],
 )  # fmt: skip
 def test_a_setting_is_followed_wherever_it_is_made(text: str, expected: str) -> None:
@@ -242,6 +242,11 @@ def test_do_in_a_language_that_is_not_read() -> None:
         ("language sql begin atomic select email from customers; end", UNSUPPORTED),
         ("language sql return finds()", UNSUPPORTED),
         ("language sql return 1", "ddl-elsewhere"),
+        ("language sql return plain()", "ddl-elsewhere"),
+        ("language sql return paths()", "ddl, unknown-setting"),
+        ("language sql return set_config('role', 'x', false)", "ddl, unknown-setting"),
+        ("language plpgsql as 'begin set search_path = x; end'", "ddl, unknown-setting"),
+        ("language plpgsql as 'begin perform paths(1); end'", "ddl, unknown-setting"),
         ("language sql set search_path = x as 'select 1'", "ddl-elsewhere"),
     ],
 )
