@@ -4,29 +4,19 @@ from proxy.errors import Refusal
 from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
 from proxy.sql.scopes import SYSTEM_COLUMNS, ColumnTerm, OutColumn, Outputs, Range, Scope
-from proxy.sql.terms import PLAIN, Held, Term, WholeRow
+from proxy.sql.terms import PLAIN, Held, Term
 
 
 def column(node: Node, scope: Scope) -> Term:
     """The term of a ColumnRef; a whole row for a range's name or `t.*`. Raises Refusal."""
     fields = node.nodes("fields")
     names = [field.text("sval") for field in fields if field.kind == "String"]
-    if fields and fields[-1].kind == "A_Star":
-        if not names:
-            return WholeRow(_any_held(scope))
+    if fields[-1].kind == "A_Star":  # of a range: `*` alone stands in select lists only, see `star`
         found = _range(names, scope)
         return PLAIN if found is None else found.whole()
     if len(names) == 1:
         return _bare(node, names[0], scope)
     return _qualified(node, names, scope)
-
-
-def _any_held(scope: Scope) -> ProtectedColumn | None:
-    for found in scope.ranges:
-        whole = found.whole()
-        if whole.column is not None:
-            return whole.column
-    return None
 
 
 def _bare(node: Node, name: str, scope: Scope) -> Term:
@@ -38,6 +28,9 @@ def _bare(node: Node, name: str, scope: Scope) -> Term:
             if maybe and isinstance(found, Held):
                 raise _unsure(name)
             return found
+        for candidate in level.ranges:
+            if candidate.listed and candidate.hidden is not None:
+                raise _hidden(candidate.hidden, name)
         maybe = maybe or any(r.vague and r.listed for r in level.ranges)
         level = level.parent
     if name in SYSTEM_COLUMNS:
@@ -71,9 +64,13 @@ def _qualified(node: Node, names: list[str], scope: Scope) -> Term:
     term = found.find(name)
     if term is not None:
         return term
+    held = found.whole().column
+    if held is not None and found.vague:
+        # s.name may be that column, or name(s): a function of the whole row (parse_func.c ParseFuncOrColumn)
+        raise _hidden(held, name)
     if name in SYSTEM_COLUMNS or found.vague:
         return PLAIN
-    if found.table or found.whole().column is not None:
+    if found.table or held is not None:
         raise undefined(f"column {names[-2]}.{name} does not exist", node)
     return PLAIN
 
@@ -90,19 +87,19 @@ def _range(names: list[str], scope: Scope) -> Range | None:
 
 
 def column_of(name: str, ranges: tuple[Range, ...]) -> ColumnTerm | None:
-    """What a name alone means among FROM items; None if no known column has it."""
-    return _at_level(name, Scope(ranges))
+    """What a name alone means among FROM items; None if no known column has it. Raises Refusal if a protected column
+    may have it."""
+    found = _at_level(name, Scope(ranges))
+    hidden = next((r.hidden for r in ranges if r.listed and r.hidden is not None), None)
+    if found is None and hidden is not None:
+        raise _hidden(hidden, name)
+    return found
 
 
 def is_column(name: str, scope: Scope) -> bool:
-    """Whether a name alone is a column of some table in sight, or may be (parse_clause.c asks colNameToVar, which looks
-    at all levels)."""
-    level: Scope | None = scope
-    while level is not None:
-        if _at_level(name, level) is not None:
-            return True
-        level = level.parent
-    return False
+    """Whether a name alone is a column of the level's own FROM items (parse_clause.c findTargetlistEntrySQL92 asks
+    colNameToVar for no others: GROUP BY prefers a result column to one of the query around)."""
+    return _at_level(name, scope) is not None
 
 
 def star(names: list[str], scope: Scope) -> Outputs:
@@ -154,4 +151,14 @@ def _unsure(name: str) -> Refusal:
         "ambiguous-relation",
         f'it is not certain which column "{name}" is: a table in FROM has columns that are not known',
         "Write the column with its table's alias.",
+    )
+
+
+def _hidden(column: ProtectedColumn, name: str) -> Refusal:
+    return Refusal(
+        "unsupported-expression",
+        f"column {column.label} is protected, and it is not certain whether {name} is it: its range has columns whose "
+        "names are not known",
+        "Name each column of the subquery, with AS and without `*`.",
+        column=column.label,
     )

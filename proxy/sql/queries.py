@@ -364,16 +364,17 @@ class Queries:
         return ranges
 
     def _item(self, node: Node, lateral: Scope, scope: Scope) -> tuple[Range, ...]:
-        """The ranges that a FROM item makes. lateral: with the items before it in sight."""
+        """The ranges that a FROM item makes. lateral: with the items before it in sight, which only functions and what
+        is marked LATERAL see (parse_relation.c, p_lateral_only)."""
         if node.kind == "RangeVar":
             return (self._range(node, scope),)
         if node.kind == "RangeSubselect":
-            return (self._subselect(node, lateral),)
+            return (self._subselect(node, lateral if node.flag("lateral") else scope),)
         if node.kind == "JoinExpr":
             return self._join(node, lateral, scope)
         if node.kind == "RangeTableSample":
-            self._expressions.plain_all(node.nodes("args"), lateral, "TABLESAMPLE")
-            self._expressions.plain(node.node("repeatable"), lateral, "TABLESAMPLE")
+            self._expressions.plain_all(node.nodes("args"), scope, "TABLESAMPLE")
+            self._expressions.plain(node.node("repeatable"), scope, "TABLESAMPLE")
             inner = node.node("relation")
             assert inner is not None
             return self._item(inner, lateral, scope)
@@ -390,11 +391,11 @@ class Queries:
             return Range(alias or name, outputs.columns, outputs.opaque)
         return self._tables.find(node).range(alias, renamed, alias is None)
 
-    def _subselect(self, node: Node, lateral: Scope) -> Range:
+    def _subselect(self, node: Node, scope: Scope) -> Range:
         alias, renamed = alias_of(node)
         query = node.node("subquery")
         assert query is not None
-        outputs = _renamed(self.query(query, lateral), renamed)
+        outputs = _renamed(self.query(query, scope), renamed)
         return Range(alias, outputs.columns, outputs.opaque)
 
     def _function(self, node: Node, lateral: Scope) -> Range:
@@ -409,7 +410,7 @@ class Queries:
             if node.flag("ordinality") and len(columns) < 2:
                 columns.append("ordinality")
             return Range(alias or single, tuple([OutColumn(column, PLAIN) for column in columns]))
-        return Range(alias, tuple([OutColumn(column, PLAIN) for column in renamed]), True)
+        return Range(alias or _called(node), tuple([OutColumn(column, PLAIN) for column in renamed]), True)
 
     # ---- joins
 
@@ -472,6 +473,13 @@ def _not_in_both(name: str, held: Held, side: tuple[Range, ...], which: str) -> 
         return refuse(held.column, "JOIN USING with a table whose columns are not known")
     message = f'column "{name}" specified in USING clause does not exist in {which} table'
     return Refusal("undefined-column", message)
+
+
+def _called(node: Node) -> str | None:
+    """What a function in FROM is called that has no alias (addRangeTableEntryForFunction)."""
+    if node.kind != "RangeFunction":
+        return "json_table" if node.kind == "JsonTable" else "xmltable"
+    return next((label(item) for function in node.nodes("functions") for item in function.nodes("items")), None)
 
 
 def _scalar_function(node: Node) -> str | None:

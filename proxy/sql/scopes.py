@@ -39,7 +39,7 @@ class Range:
     """One FROM item. name: its alias or name; None for a join without alias. listed: its columns are found by their
     name alone and stand in `*` (a joined table's are not: the join's are)."""
 
-    __slots__ = ("columns", "listed", "name", "opaque", "schema", "table", "vague")
+    __slots__ = ("columns", "hidden", "listed", "name", "opaque", "schema", "table", "vague")
 
     def __init__(
         self,
@@ -54,6 +54,8 @@ class Range:
         self.columns = columns
         self.opaque = opaque
         self.vague = opaque or any(c.name is None for c in columns)  # a name not found here may be its all the same
+        # a protected column whose name is not known: one not found here may be its
+        self.hidden = next((c.term.column for c in columns if c.name is None and isinstance(c.term, Held)), None)
         self.schema = schema
         self.listed = listed
         self.table = table  # 'schema.table' of a protected table whose columns are all known
