@@ -125,7 +125,7 @@ class CopyIn:
 
     def _split(self, part: Part) -> list[Field]:
         try:
-            fields = self._fields.split(part.data)
+            fields = self._fields.split(part)
         except BadCopy as bad:
             raise Refusal("copy-format", str(bad)) from None
         if len(fields) < len(self._names):
@@ -139,7 +139,7 @@ class CopyIn:
         for index, column, token in tokens:
             binary = self.form.kind == "binary" and column.stored.name == "uuid"
             fields[index] = self._fields.encode(to_binary(token) if binary else token, index)
-        return self._fields.join(part.data, fields)
+        return self._fields.join(part, fields)
 
 
 class Awaited(Protocol):

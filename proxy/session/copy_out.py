@@ -30,7 +30,7 @@ class CopyOut:
         self.columns = Columns(bound, outputs, 1 if copy.form.kind == "binary" else 0)
         self.reading = reading_of(copy, settings)
         self._rows = CopyRows(copy.form)
-        self._fields = CopyFields(copy.form)
+        self._fields = CopyFields(copy.form, len(outputs))
 
     def take(self, data: bytes) -> list[Part]:
         """The parts that end in this frame. Raises ProtocolFault."""
@@ -49,7 +49,7 @@ class CopyOut:
         """What stands in the protected columns, row by row. Raises ProtocolFault."""
         found: list[bytes | None] = []
         for part in _rows_of(frames):
-            fields = self._fields.split(part.data)
+            fields = self._fields.split(part)
             if len(fields) != self.columns.width:
                 raise ProtocolFault(
                     "server", f"a row of {len(fields)} fields where {self.columns.width} were asked for"
@@ -70,10 +70,10 @@ class CopyOut:
                 if not part.row:
                     data.append(part.data)
                     continue
-                fields = self._fields.split(part.data)
+                fields = self._fields.split(part)
                 for index in self.columns.indexes:
                     fields[index] = self._fields.encode(next(values), index)
-                data.append(self._fields.join(part.data, fields))
+                data.append(self._fields.join(part, fields))
             if data:
                 out.append(messages.build_copy_data(b"".join(data)))
         return b"".join(out)

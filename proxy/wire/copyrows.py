@@ -55,28 +55,48 @@ DEFAULT: Final = Default()
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of the stream. row: it is a row (else a header, a trailer, an end marker, or what follows one)."""
+    """A stretch of the stream. row: it is a row (else a header, a trailer or an end marker). eol: bytes of its end that
+    end the line."""
 
     data: bytes
     row: bool
+    eol: int = 0
 
     def __repr__(self) -> str:
         return f"Part(<hidden {len(self.data)} bytes>, {self.row})"
+
+
+# What CopyReadLineText steps over in text: a backslash takes the next byte with it, but for `\\.`.
+_TEXT_RUN: Final = re.compile(rb"(?:[^\\\r\n]++|\\[^.])*+", re.DOTALL)
+_NEWLINE: Final = 0x0A
+_RETURN: Final = 0x0D
+_BACKSLASH: Final = 0x5C
 
 
 @final
 class CopyRows:
     """Cuts a stream into parts."""
 
-    __slots__ = ("_ended", "_eol", "_first", "_format", "_quotes", "_rest", "_scanned")
+    __slots__ = (
+        "_close", "_ended", "_eol", "_first", "_form", "_inside", "_kind", "_last", "_left", "_rest", "_run",
+        "_scanned",
+    )  # fmt: skip
 
     def __init__(self, form: CopyFormat) -> None:
-        self._format = form
+        quote, escape = re.escape(form.quote), re.escape(form.escape)
+        inner = b"[^%s]*+" % quote if quote == escape else b"(?:[^%s%s]++|%s.)*+" % (quote, escape, escape)
+        csv = re.compile(b"(?:[^%s\r\n]++|%s%s%s)*+" % (quote, quote, inner, quote), re.DOTALL)
+        self._form = form
+        self._kind = form.kind
+        self._run = csv if form.kind == "csv" else _TEXT_RUN
+        self._close = re.compile(inner, re.DOTALL)
         self._rest = bytearray()  # grows in place: a row may come in many pieces
         self._scanned = 0  # bytes of the rest in which no row ends
-        self._quotes = Quotes(form)
-        self._eol = b""  # b"\n" (or \r\n), b"\r"; b"" while none was seen
+        self._inside = False  # csv: these end inside of quotes
+        self._left = -1  # binary: fields of the row behind these; -1: their number is to come
+        self._eol = b""  # the first line's end: all others must be the same
         self._first = True
+        self._last = False  # no more data will come
         self._ended = False  # a trailer or end marker came: the server reads no more
 
     @property
@@ -86,127 +106,177 @@ class CopyRows:
 
     def feed(self, data: bytes) -> list[Part]:
         """Parts that are complete now. Raises BadCopy."""
+        if self._ended:
+            return self._behind(data)
         self._rest += data
         parts: list[Part] = []
-        at, end = 0, self._end_of_part(0)
-        while end >= 0:
-            parts.append(self._part(bytes(self._rest[at:end])))
+        at = 0
+        while not self._ended:
+            part = self._part(at)
+            if part is None:
+                del self._rest[:at]
+                return parts
+            parts.append(part)
+            at += len(part.data)
             self._scanned = 0
-            at, end = end, self._end_of_part(end)
-        del self._rest[:at]
-        return parts
+        rest, self._rest = bytes(self._rest[at:]), bytearray()
+        return parts + self._behind(rest)
 
     def finish(self) -> list[Part]:
         """The stream is over: a last line may lack its end. Raises BadCopy."""
-        rest, self._rest = bytes(self._rest), bytearray()
-        if not rest:
-            return []
-        if self._format.kind == "binary":
+        self._last = True
+        if self._kind == "binary" and self._rest:
             raise BadCopy("unexpected EOF in COPY data")
-        return [self._part(rest)]
+        parts = self.feed(b"")
+        if self._rest:
+            rest, self._rest = bytes(self._rest), bytearray()
+            parts.append(Part(rest, not (self._first and self._form.header)))
+        return parts
 
-    def _part(self, data: bytes) -> Part:
-        if self._ended:
-            return Part(data, False)
+    def _behind(self, data: bytes) -> list[Part]:
+        """What comes behind an end marker is ignored by the server: it goes nowhere. Raises BadCopy."""
+        if data and self._kind == "binary":
+            raise BadCopy("received copy data after EOF marker")
+        return []
+
+    def _part(self, at: int) -> Part | None:
+        """The part that begins at `at`; None: it isn't there yet."""
+        if self._kind == "binary":
+            return self._binary(at)
+        marker = 0
+        if self._kind == "text" or self._form.dot_ends:
+            marker = self._marker(at)
+            if marker < 0:
+                return None
+        end = self._end_of_line(at, marker)
+        if end < 0:
+            return None
         first, self._first = self._first, False
-        if self._format.kind == "binary":
-            self._ended = not first and _int16.unpack_from(data)[0] == -1
-            return Part(data, not first and not self._ended)
-        if first and self._format.header:
-            return Part(data, False)
-        if (self._format.kind == "text" or self._format.dot_ends) and line(data) == b"\\.":
+        row = not self._ended and not (first and self._form.header)
+        return Part(bytes(self._rest[at:end]), row, len(self._eol) if row else 0)
+
+    # ---- lines: the offset behind one, -1 if it is not there yet
+
+    def _end_of_line(self, at: int, marker: int) -> int:
+        """marker: the offset behind an end marker at `at`, 0 if there is none."""
+        if marker:
             self._ended = True
-            return Part(data, False)
-        return Part(data, True)
-
-    # ---- where a part ends: the offset behind it, -1 if it is not there yet
-
-    def _end_of_part(self, at: int) -> int:
-        if self._ended:
-            return len(self._rest) if at < len(self._rest) else -1
-        if self._format.kind == "binary":
-            return _binary_header(self._rest) if self._first else _binary_row(self._rest, at)
-        data, start = self._rest, at + self._scanned
-        while True:
-            found = self._next_eol(data, start)
-            if found < 0:
-                seen = max(start, len(data) - data.endswith(b"\r"))
-                self._quotes.over(data, start, seen)
-                self._scanned = seen - at
+            return marker
+        data, place = self._rest, self._stop(at)
+        if place < 0:
+            return -1
+        if data[place] == _BACKSLASH:
+            if place + 1 == len(data):
                 return -1
-            if self._is_end(data, at, start, found):
-                return found
-            start = found
+            raise BadCopy("end-of-copy marker is not alone on its line")
+        return self._line_end(place)
 
-    def _next_eol(self, data: bytearray, start: int) -> int:
-        """The offset behind the next line end, quoted or not; -1 if there is none."""
-        if self._eol == b"\n":
-            return data.find(b"\n", start) + 1 or -1
-        if self._eol == b"\r":
-            return data.find(b"\r", start) + 1 or -1
-        newline, carriage = data.find(b"\n", start), data.find(b"\r", start)
-        if carriage < 0 or 0 <= newline < carriage:
-            return newline + 1 or -1
-        if carriage + 1 == len(data):
-            return -1  # \r, or the first half of \r\n
-        return carriage + 2 if newline == carriage + 1 else carriage + 1
+    def _stop(self, at: int) -> int:
+        """The offset of the next line end, or in text of a backslash that is not stepped over; -1 if there is none.
+        at: where the line begins."""
+        data, place = self._rest, at + self._scanned
+        if self._inside:
+            place = self._quoted(place)
+            self._scanned = place - at
+            if data[place : place + 1] != self._form.quote:
+                return -1
+            self._inside = False
+            place += 1
+        found = self._run.match(data, place)
+        assert found is not None
+        place = found.end()
+        if self._kind == "csv" and data[place : place + 1] == self._form.quote:
+            self._inside = True
+            place = self._quoted(place + 1)
+        self._scanned = place - at
+        return -1 if self._inside or place == len(data) else place
 
-    def _is_end(self, data: bytearray, at: int, start: int, found: int) -> bool:
-        """Whether the line end before `found` ends the row that began at `at`; `start`: looked at up to there."""
-        if self._format.kind == "text":
-            ends = not _escaped(data, at, _eol_start(data, found))
-        else:
-            ends = self._quotes.over(data, start, found)
-        if ends and not self._eol:
-            self._eol = b"\r" if data[found - 1 : found] == b"\r" else b"\n"
-        return ends
+    def _quoted(self, place: int) -> int:
+        """From inside of quotes: the offset of the one that closes, else from where to read on."""
+        found = self._close.match(self._rest, place)
+        assert found is not None
+        return found.end()
 
+    def _line_end(self, place: int) -> int:
+        """The offset behind the line end at `place` (CopyReadLineText: all must be like the first). Raises BadCopy."""
+        data, eol = self._rest, self._eol
+        if data[place] == _NEWLINE:
+            if eol not in (b"", b"\n"):
+                raise BadCopy(f"{self._bare} newline found in data")
+            self._eol = b"\n"
+            return place + 1
+        if eol == b"\n":
+            raise BadCopy(f"{self._bare} carriage return found in data")
+        if eol != b"\r":
+            if place + 1 == len(data) and not self._last:
+                return -1  # \r, or the first half of \r\n
+            if data[place + 1 : place + 2] == b"\n":
+                self._eol = b"\r\n"
+                return place + 2
+            if eol:
+                raise BadCopy(f"{self._bare} carriage return found in data")
+        self._eol = b"\r"
+        return place + 1
 
-@final
-class Quotes:
-    """Whether a place of csv data is inside of quotes (CopyReadLineText)."""
+    @property
+    def _bare(self) -> str:
+        return "literal" if self._kind == "text" else "unquoted"
 
-    __slots__ = ("_escape", "_escaped", "_inside", "_quote")
+    def _marker(self, at: int) -> int:
+        """The offset behind the end marker at `at`, 0: there is none, -1: it is not certain yet. Raises BadCopy."""
+        data, eol = self._rest, self._eol
+        if data[at : at + 1] != b"\\" or (self._scanned > 2 and not self._last):
+            return 0
+        ahead = bytes(data[at + 1 : at + 4])
+        ends = (eol,) if eol else (b"\r\n", b"\n", b"\r")
+        for end in ends:
+            if ahead.startswith(b"." + end) and (end != b"\r" or eol or len(ahead) == 3 or self._last):
+                return at + 2 + len(end)
+        if not self._last and (not ahead or any((b"." + end).startswith(ahead) for end in ends)):
+            return -1
+        return self._no_marker(ahead, at)
 
-    def __init__(self, form: CopyFormat) -> None:
-        self._quote = form.quote
-        self._escape = form.escape
-        self._inside = False
-        self._escaped = False
+    def _no_marker(self, ahead: bytes, at: int) -> int:
+        """What begins as an end marker and is none. Raises BadCopy."""
+        if self._kind == "text" and ahead[:1] == b".":
+            if len(ahead) == 1:
+                return at + 2  # the data ends with it: the server's to decide
+            raise BadCopy("end-of-copy marker corrupt")
+        if ahead[:2] in (b".\r", b".\n"):
+            raise BadCopy("end-of-copy marker does not match previous newline style")
+        return 0
 
-    def over(self, data: bytearray, start: int, end: int) -> bool:
-        """Read on from `start` to `end`; true if that is outside of quotes."""
-        if self._quote == self._escape:
-            self._inside ^= data.count(self._quote, start, end) % 2 == 1
-            return not self._inside
-        quote, escape = self._quote[0], self._escape[0]
-        for byte in data[start:end]:
-            if self._inside and byte == escape:
-                self._escaped = not self._escaped
-            if byte == quote and not self._escaped:
-                self._inside = not self._inside
-            if byte != escape:
-                self._escaped = False
-        return not self._inside
+    # ---- binary
 
+    def _binary(self, at: int) -> Part | None:
+        end = _binary_header(self._rest) if self._first else self._binary_row(at)
+        if end < 0:
+            return None
+        data = bytes(self._rest[at:end])
+        first, self._first = self._first, False
+        self._ended = not first and _int16.unpack_from(data)[0] == -1
+        return Part(data, not first and not self._ended)
 
-def line(data: bytes) -> bytes:
-    """A row of text or csv without its end."""
-    if data.endswith(b"\r\n"):
-        return data[:-2]
-    return data[:-1] if data.endswith((b"\n", b"\r")) else data
-
-
-def _eol_start(data: bytearray, found: int) -> int:
-    return found - 2 if data[found - 2 : found] == b"\r\n" else found - 1
-
-
-def _escaped(data: bytearray, at: int, place: int) -> bool:
-    """Whether an odd number of backslashes stands before `place`."""
-    first = place
-    while first > at and data[first - 1] == 0x5C:
-        first -= 1
-    return (place - first) % 2 == 1
+    def _binary_row(self, at: int) -> int:
+        data, place = self._rest, at + self._scanned
+        if self._left < 0:
+            if len(data) < place + 2:
+                return -1
+            self._left = max(_int16.unpack_from(data, place)[0], 0)
+            place += 2
+        while self._left > 0 and len(data) >= place + 4:
+            size: int = _int32.unpack_from(data, place)[0]
+            if size < -1:
+                raise BadCopy("invalid field size")
+            if len(data) < place + 4 + max(size, 0):
+                break
+            place += 4 + max(size, 0)
+            self._left -= 1
+        self._scanned = place - at
+        if self._left > 0:
+            return -1
+        self._left = -1
+        return place
 
 
 def _binary_header(data: bytearray) -> int:
@@ -222,44 +292,30 @@ def _binary_header(data: bytearray) -> int:
     return 19 + extra if len(data) >= 19 + extra else -1
 
 
-def _binary_row(data: bytearray, at: int) -> int:
-    if len(data) < at + 2:
-        return -1
-    count: int = _int16.unpack_from(data, at)[0]
-    at += 2
-    for _ in range(max(count, 0)):
-        if len(data) < at + 4:
-            return -1
-        size: int = _int32.unpack_from(data, at)[0]
-        if size < -1:
-            raise BadCopy("invalid field size")
-        at += 4 + max(size, 0)
-    return at if len(data) >= at else -1
-
-
 # ---- fields
 
 
 @final
 class CopyFields:
-    """Finds, decodes and writes the fields of rows."""
+    """Finds, decodes and writes the fields of rows. width: how many a row has."""
 
-    __slots__ = ("_csv_field", "_format", "_text_field")
+    __slots__ = ("_alone", "_csv_field", "_format", "_text_field")
 
-    def __init__(self, form: CopyFormat) -> None:
+    def __init__(self, form: CopyFormat, width: int = 1) -> None:
         self._format = form
+        self._alone = width == 1
         mark = re.escape(form.delimiter)
-        self._text_field = re.compile(b"(?:[^\\\\" + mark + b"]|\\\\.|\\\\$)*+", re.DOTALL)
+        self._text_field = re.compile(b"(?:[^\\\\" + mark + b"]++|\\\\.|\\\\\\Z)*+", re.DOTALL)
         quote, escape = re.escape(form.quote), re.escape(form.escape)
-        inner = b"(?:" + escape + b"[" + quote + escape + b"]|[^" + quote + b"])*+"
-        self._csv_field = re.compile(b"(?:" + quote + inner + quote + b"|[^" + mark + quote + b"])*+", re.DOTALL)
+        inner = b"(?:" + escape + b"[" + quote + escape + b"]|[^" + quote + escape + b"]++|(?!" + quote + b").)*+"
+        self._csv_field = re.compile(b"(?:" + quote + inner + quote + b"|[^" + mark + quote + b"]++)*+", re.DOTALL)
 
-    def split(self, row: bytes) -> list[Field]:
+    def split(self, row: Part) -> list[Field]:
         """Fields as they stand. Raises BadCopy."""
         form = self._format
         if form.kind == "binary":
-            return _binary_fields(row)
-        content = line(row)
+            return _binary_fields(row.data)
+        content = row.data[: len(row.data) - row.eol]
         if (b"\\" if form.kind == "text" else form.quote) not in content:
             return list(content.split(form.delimiter))
         pattern = self._text_field if form.kind == "text" else self._csv_field
@@ -276,7 +332,7 @@ class CopyFields:
                 raise BadCopy("unterminated CSV quoted field")
             at += 1
 
-    def join(self, row: bytes, fields: list[Field]) -> bytes:
+    def join(self, row: Part, fields: list[Field]) -> bytes:
         """The row with these fields. row: as it was, for its line end."""
         if self._format.kind == "binary":
             parts = [_int16.pack(len(fields))]
@@ -284,7 +340,7 @@ class CopyFields:
                 parts.append(_int32.pack(-1 if field is None else len(field)))
                 parts.append(field or b"")
             return b"".join(parts)
-        return self._format.delimiter.join([field or b"" for field in fields]) + row[len(line(row)) :]
+        return self._format.delimiter.join([field or b"" for field in fields]) + row.data[len(row.data) - row.eol :]
 
     def decode(self, field: Field, index: int) -> bytes | Default | None:
         """The value of field `index`: bytes of the stream's encoding, or of the binary form; None for NULL."""
@@ -293,6 +349,8 @@ class CopyFields:
             return field
         if form.kind == "csv":
             return self._decode_csv(field, index)
+        if field.endswith(b"\\") and (len(field) - len(field.rstrip(b"\\"))) % 2:
+            field = field[:-1]  # the data ends with it: it is dropped before the field is looked at
         if field == form.null:
             return None
         if field == form.default:
@@ -304,9 +362,9 @@ class CopyFields:
         value, quoted = (field, False) if form.quote not in field else (self._unquoted(field), True)
         if not quoted and value == form.default:
             return DEFAULT
-        if value == form.null and index not in form.not_null and (not quoted or index in form.null_quoted):
-            return None
-        return value
+        if value != form.null:
+            return value
+        return None if (index in form.null_quoted if quoted else index not in form.not_null) else value
 
     def _unquoted(self, field: bytes) -> bytes:
         """CopyReadAttributesCSV: quotes may open and close anywhere in a field."""
@@ -341,7 +399,7 @@ class CopyFields:
         form = self._format
         forced = form.quoted is None or index in form.quoted
         special = any(mark in value for mark in (form.delimiter, form.quote, b"\n", b"\r"))
-        if not (forced or special or value in (form.null, b"\\.")):
+        if not (forced or special or value == form.null or (self._alone and value == b"\\.")):
             return value
         if form.escape != form.quote:
             value = value.replace(form.escape, form.escape * 2)
@@ -359,7 +417,7 @@ def _binary_fields(row: bytes) -> list[Field]:
     return fields
 
 
-_ESCAPE: Final = re.compile(rb"\\([0-7]{1,3}|x[0-9a-fA-F]{1,2}|.|$)", re.DOTALL)
+_ESCAPE: Final = re.compile(rb"\\([0-7]{1,3}|x[0-9a-fA-F]{1,2}|.)", re.DOTALL)
 _LETTERS: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
 
@@ -370,7 +428,7 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
         return bytes((int(code, 8) & 0xFF,))
     if code[:1] == b"x" and len(code) > 1:
         return bytes((int(code[1:], 16),))
-    return _LETTERS.get(code, code or b"\\")
+    return _LETTERS.get(code, code)
 
 
 _PLAIN: Final = re.compile(rb"[^\x08-\x0d\\]*")
