@@ -59,7 +59,7 @@ class Table:
 class Tables:
     """Looks names up in one snapshot under one search_path (None: unknown)."""
 
-    __slots__ = ("_guarded", "_names", "_path", "_schemas", "snapshot", "touched")
+    __slots__ = ("_guarded", "_names", "_path", "snapshot", "touched")
 
     def __init__(self, snapshot: Snapshot, search_path: tuple[str, ...] | None) -> None:
         protection = snapshot.protection
