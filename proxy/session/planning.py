@@ -205,7 +205,7 @@ class Planner:
             for effect in statement.effects:
                 ends = passing and effect.kind in ENDS
                 if ends or (styled and (effect.kind in ANY_SETTING or effect.name in STYLES)):
-                    raise MIXED
+                    raise replace(MIXED)
 
     def allow(self, plan: Plan) -> None:
         """Raises Refusal if the principal may not run the plan."""
@@ -326,7 +326,7 @@ class Planner:
         state = self._state
         assert state.world is not None and state.access is not None
         if state.settings.unreported:
-            raise UNREPORTED
+            raise replace(UNREPORTED)
         token = self._written_through(place, fmt, data)
         if token is not None:
             return token

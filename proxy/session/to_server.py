@@ -6,6 +6,7 @@ it is not known which statement a name stands for. Tokens are asked for ahead, s
 """
 
 from collections import deque
+from dataclasses import replace
 from typing import Final, final
 
 from proxy.errors import ProtocolFault, Refusal
@@ -251,7 +252,7 @@ class ClientLane:
         plan = planned.plan
         about = self._about = self._context_of(plan, planned.shape, planned.text)
         if plan.refusal is not None:
-            raise plan.refusal
+            raise replace(plan.refusal)
         if plan.idle:
             self.send(frame, self._ending(ledger.QUERY, ledger.PLAIN_QUERY))
             return
@@ -306,14 +307,14 @@ class ClientLane:
             statement = self._prepared(name, planned.text, True, planned.plan, oids)
             self._parse_planned(statement, planned, buf[start:end])
         except Refusal as refusal:
-            owed = self._register(self._prepared(name, b"", True, Plan(refusal=refusal), oids))
+            owed = self._register(self._prepared(name, b"", True, Plan(refusal=replace(refusal)), oids))
             self._refuse(ParseMessage("", owed), refusal)
 
     def _parse_planned(self, statement: Prepared, planned: Planned, frame: bytes) -> None:
         plan = planned.plan
         self._about = self._context_of(plan, planned.shape, planned.text)
         if plan.refusal is not None:
-            raise plan.refusal
+            raise replace(plan.refusal)
         extra = plan.params is not None and len(plan.params) > client_params(plan)
         if extra and len(statement.oids) > client_params(plan):
             raise Refusal("unsupported-statement", "more parameter types are declared than the statement has")
@@ -414,7 +415,7 @@ class ClientLane:
         try:
             planned = self._planner.plan(statement.text, statement.utf8)
         except Refusal as refusal:
-            return Plan(refusal=refusal)
+            return Plan(refusal=replace(refusal))
         if planned is None:
             return None
         statement.shape = planned.shape
@@ -424,7 +425,7 @@ class ClientLane:
         state, plan = self.state, statement.plan
         about = self._about = self._context_of(plan, statement.shape, statement.text)
         if plan.refusal is not None:
-            raise plan.refusal
+            raise replace(plan.refusal)
         self._planner.be_certain()
         self._planner.allow(plan)
         if plan.inputs and len(frame) > state.limits.message:

@@ -37,6 +37,7 @@ _BARRIERS: Final = frozenset((
     "unknown-setting", "copy-in", "declare",
 ))  # fmt: skip
 _BINARY, _HOLD = 0x0001, 0x0020  # CURSOR_OPT_* of parsenodes.h
+_WRITING: Final = frozenset(("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CopyStmt"))
 _PATH_CHANGES: Final = frozenset(("reset-all", "discard-all", "rollback", "rollback-to", "unknown-setting"))
 _ENDS: Final = frozenset(("commit", "rollback", "rollback-to"))
 _PATH_SETTINGS: Final = frozenset(("search_path", "role", "session_authorization"))
@@ -81,7 +82,8 @@ def analyse(
         what = f"the statement can't be read ({type(fault).__name__})"
         found = Refusal("unsupported-statement", what, "Please report it.")
     # a refusal may hang on a literal's value too (ORDER BY 2): it holds for texts with the same one
-    return Plan(refusal=found, pinned=tuple(sorted({i for f in findings for i in f.pinned})))
+    # a copy: an exception keeps the frames that it came through, and those the text
+    return Plan(refusal=replace(found), pinned=tuple(sorted({i for f in findings for i in f.pinned})))
 
 
 def _analyse(
@@ -184,10 +186,15 @@ class _Reading:
         return plan
 
     def _settled(self, node: Node) -> tuple[SessionEffect, ...]:
-        """What functions that it calls may set."""
-        settling = self.snapshot.protection.settling
-        for found in walk(node) if settling and node.kind != "CreateFunctionStmt" else ():
-            if "funcname" in found.fields and not settling.isdisjoint(found.strings("funcname")[-1:]):
+        """What functions that it calls may set, or the triggers of tables that it writes to; pg_settings has a rule
+        that sets."""
+        settling = self.snapshot.protection.settling | {"pg_settings"}
+        for found in walk(node) if node.kind != "CreateFunctionStmt" else ():
+            names = found.strings("funcname")[-1:] if "funcname" in found.fields else []
+            written = found.part("relation", "RangeVar") if found.kind in _WRITING else None
+            if written is not None:
+                names = [written.text("relname")]
+            if not settling.isdisjoint(names):
                 return (SessionEffect("unknown-setting"),)
         return ()
 
@@ -230,7 +237,7 @@ class _Reading:
     def _operators(self) -> None:
         """Before anything protected is read: operators have to mean what they seem to. Raises Refusal."""
         if self.path is not None and "pg_catalog" in self.path[1:]:
-            raise _PATH
+            raise replace(_PATH)
 
     def _define(self, statement: Statement, definitions: Definitions) -> StatementPlan:
         self._operators()

@@ -30,7 +30,8 @@ class Protection:
     match -> why. awaited: tables that don't exist yet -> their rules. dependents: views and tables through which a
     protected table is reached -> why they are refused; functions: the same for functions. writes: tables whose
     triggers write to a protected one -> why. reaching: OIDs of functions that reach a protected table.
-    settling: names of functions that may change what names mean (search_path, the role).
+    settling: names of functions that may change what names mean (search_path, the role), and of tables whose triggers
+    do.
     """
 
     columns: Mapping[Name, Mapping[str, ProtectedColumn]]
@@ -83,7 +84,7 @@ def lay(catalog: Catalog, policy: Policy, mixed: frozenset[str] = frozenset()) -
             _armed(catalog.relations, building, names, work) | _writes(catalog.relations, functions, work)
         ),
         reaching=frozenset([f.oid for f in (*functions, *building)]),
-        settling=_settling(catalog.functions) if names else frozenset(),
+        settling=_settling(catalog) if names else frozenset(),
         drift=tuple(work.drift),
     )
 
@@ -271,11 +272,14 @@ def settles(source: str) -> bool:
     return _SETTLES.search(source) is not None or _CONFIGURES.search(source) is not None
 
 
-def _settling(functions: tuple[Function, ...]) -> frozenset[str]:
-    """Functions whose body does, and functions that name one of those."""
-    found = [f for f in functions if settles(f.source)]
-    left = tuple([f for f in functions if f not in found])
-    return frozenset([f.name for f in (*found, *_functions(left, {f.name for f in found}))])
+def _settling(catalog: Catalog) -> frozenset[str]:
+    """Functions whose body does, functions that name one of those, and tables with such a one as a trigger."""
+    found = [f for f in catalog.functions if settles(f.source)]
+    left = tuple([f for f in catalog.functions if f not in found])
+    found += _functions(left, {f.name for f in found})
+    oids = {f.oid for f in found}
+    tables = [r.name for r in catalog.relations if not oids.isdisjoint(r.triggers)]
+    return frozenset([*[f.name for f in found], *tables])
 
 
 def builds(source: str) -> bool:

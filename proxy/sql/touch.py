@@ -20,12 +20,12 @@ WORDS: Final = (
     b"create", b"alter", b"drop", b"import", b"do", b"rollback", b"abort",
 )  # fmt: skip
 
-# Anywhere: U&", pgveil., set_config, and functions that run a query given as text or read a table by its name:
-# query_to_xml and its like, ts_stat and ts_rewrite, and of extensions dblink, tablefunc and xml2. Written from a rare
-# byte on: the search skips by first bytes.
+# Anywhere: U&", pgveil., set_config, pg_settings (it can be updated), and functions that run a query given as text or
+# read a table by its name: query_to_xml and its like, ts_stat and ts_rewrite, and of extensions dblink, tablefunc and
+# xml2. Written from a rare byte on: the search skips by first bytes.
 ANYWHERE: Final = (
-    rb'&"', rb"gveil\.", rb"_config", rb"_to_xml", rb"_(?:stat|rewrite)(?![a-z_])", rb"blink", rb"b(?<=crosstab)",
-    rb"by(?<=connectby)", rb"xpath_table",
+    rb'&"', rb"gveil\.", rb"_config", rb"g_settings", rb"_to_xml", rb"_(?:stat|rewrite)(?![a-z_])", rb"blink",
+    rb"b(?<=crosstab)", rb"by(?<=connectby)", rb"xpath_table",
 )  # fmt: skip
 
 # Blanks, empty statements, and comments without another inside; one that nests is taken for a match.

@@ -39,6 +39,11 @@ CREATE FUNCTION set_tenant(t text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN PERFORM set_config('search_path', t, false); END $$;
 CREATE FUNCTION outer_tenant() RETURNS void LANGUAGE sql AS $$ SELECT set_tenant('tenant') $$;
 CREATE PROCEDURE go() LANGUAGE plpgsql AS $$ BEGIN SET search_path TO tenant; END $$;
+CREATE TABLE plain (id int);
+GRANT ALL ON plain TO PUBLIC;
+CREATE FUNCTION settle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM set_config('search_path', 'tenant', false); RETURN NEW; END $$;
+CREATE TRIGGER settle BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION settle();
 CREATE PROCEDURE act() LANGUAGE plpgsql AS $$ BEGIN SET ROLE tenant; END $$;
 """
 )
@@ -74,6 +79,10 @@ STATEMENTS = [
     "CALL go()",
     "CALL act()",
     "DO $$ BEGIN SET search_path TO tenant; END $$",
+    "INSERT INTO public.plain VALUES (1)",
+    "WITH x AS (INSERT INTO public.plain VALUES (1) RETURNING id) SELECT id FROM x",
+    "UPDATE pg_settings SET setting = 'tenant' WHERE name = 'search_path'",
+    "PREPARE p AS SELECT set_config('search_path', 'tenant', false); EXECUTE p",
     "DO $$ BEGIN PERFORM set_tenant('tenant'); END $$",
 ]
 

@@ -7,6 +7,7 @@ among what reached the server: it may only get there as a token.
 import pytest
 
 from proxy.session.effects import Analyse, LoadCatalog
+from proxy.session.planning import MIXED, UNREPORTED
 from tests.unit.session.driver import (
     BOUND,
     CLOSED,
@@ -469,3 +470,29 @@ def test_portals_die_with_the_transaction_but_not_those_bound_later_in_the_pipel
     link.client(select, bind(name=b"s", portal=b"one"), SYNC, bind(name=b"s", portal=b"two"))
     link.server(PARSED, BOUND, ready())
     assert set(link.session.state.portals.all()) == {b"two"}
+
+
+# ---- what is kept ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select lower(email), 's@cret.de' from customers",
+        "set datestyle = 'DMY'; insert into customers(born) values ('01/02/2000')",
+        "insert into customers(email) values (now() || 's@cret.de')",
+    ],
+)
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_refusal_that_is_kept_keeps_no_frames(text: str, prepared: bool) -> None:
+    """PEER-FAILURES 95: an exception holds the frames that it came through, and those hold what the client sent; raised
+    again it collects more."""
+    shared = world()
+    for _ in range(3):
+        link = Link(world_=shared)
+        link.client(parse(text, b"s") + SYNC if prepared else query(text))
+        assert link.notes("refusal") or (prepared and ";" in text)
+        kept = [plan.refusal for _, plans in shared.plans._plans.values() for plan in plans.values()]
+        kept += [statement.plan.refusal for statement in link.session.state.statements.all().values()]
+        for refusal in [one for one in kept if one is not None] + [MIXED, UNREPORTED]:
+            assert refusal.__traceback__ is None and refusal.__context__ is None
