@@ -148,7 +148,7 @@ class Writes:
         tokens = self._findings.tokens
         last = name_end(tokens, relation.location)
         if tokens.get(last + 1) == b"as":
-            last += 2
+            last = name_end(tokens, tokens.starts[last + 2])
         at = position_at(self._findings.analysis, tokens.ends[last])
         quoted = ", ".join([quoted_name(name) for name in columns])
         self._findings.edits.append(Edit(at, at, text=f" ({quoted})".encode()))

@@ -180,10 +180,16 @@ def _words_end(tokens: Tokens, index: int, word: bytes) -> int:
 
 def name_end(tokens: Tokens, location: int) -> int:
     """Index of the last token of the qualified name that starts at `location`."""
-    at = tokens.at(location)
+    at = _part_end(tokens, tokens.at(location))
     while tokens.get(at + 1) == b".":
-        at += 2
+        at = _part_end(tokens, at + 2)
     return at
+
+
+def _part_end(tokens: Tokens, index: int) -> int:
+    """`U&"…" UESCAPE '!'` is one name."""
+    escaped = tokens.get(index)[:3] == b'u&"' and tokens.get(index + 1) == b"uescape"
+    return index + 2 if escaped else index
 
 
 # Keywords that are no column name without quotes (kwlist.h of PostgreSQL 15 to 18: RESERVED and TYPE_FUNC_NAME).

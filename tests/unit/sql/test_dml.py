@@ -49,6 +49,8 @@ def test_insert(text: str, expected: str) -> None:
         ("customers select * from unknown", UNSUPPORTED),
         ("customers default values", "customers default values"),
         ('"Odd"."Customer Data" values (1, \'a\')', '"Odd"."Customer Data" (id, "E-Mail") values (1, ‹email a›)'),
+        ("U&\"!0063ustomers\" uescape '!' values (1)", "U&\"!0063ustomers\" uescape '!' (id) values (1)"),
+        ("customers as U&\"!0063\" uescape '!' values (1)", "customers as U&\"!0063\" uescape '!' (id) values (1)"),
         ("orders values (1, 2, 3, 'a')", "orders values (1, 2, 3, 'a')"),
         ("orders select id from customers", "orders select id from customers"),
         ("orders select id, id, id, note from customers", "orders select id, id, id, note from customers"),

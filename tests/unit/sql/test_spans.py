@@ -158,6 +158,22 @@ def test_type_end_of_no_type() -> None:
         type_end(Tokens(b"1"), 0)
 
 
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("x a.b", "b"),
+        ('x a . "B".c d', "c"),
+        ('x u&"a" y', 'u&"a"'),
+        ("x U&\"a\" uescape '!' y", "'!'"),
+        ("x U&\"a\" UESCAPE '!' . U&\"b\" UESCAPE '?' y", "'?'"),
+        ("x a uescape '!'", "a"),
+    ],
+)
+def test_a_name_ends_behind_its_escape(text: str, end: str) -> None:
+    tokens = Tokens(text.encode())
+    assert tokens.get(name_end(tokens, 2)).decode() == end.lower()
+
+
 def test_quoted_name() -> None:
     assert [quoted_name(n) for n in ("a_1", "Name", "select", "with", "a b", 'a"b', "id", "é", "1a")] == [
         "a_1", '"Name"', '"select"', '"with"', '"a b"', '"a""b"', "id", '"é"', '"1a"',
