@@ -80,6 +80,11 @@ INSERT INTO accounts (id, balance) VALUES ('6f2c2b1e-0c46-4d07-a1f5-6a5c3f0e8a11
 -- sends
 INSERT INTO accounts (id, balance) VALUES ('6f2c2b1e-0c46-4d07-a1f5-6a5c3f0e8a11', ‹money -12.50›);
 
+-- case: a sign right behind an operator, brackets behind a sign
+SELECT opened FROM accounts WHERE balance=-(12.50) AND balance <>-1;
+-- sends
+SELECT opened FROM accounts WHERE balance=‹money -12.50› AND balance <>‹money -1›;
+
 -- case: no quotes glued to a word
 SELECT id FROM customers WHERE email IN('a@b.c')AND note='x';
 -- sends

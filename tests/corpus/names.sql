@@ -115,6 +115,15 @@ SELECT y.e FROM customers c, LATERAL (SELECT c.email) y(e);
 -- sends: same
 -- out: 1=email
 
+-- case: a subquery in FROM without LATERAL does not see the items before it
+SELECT id FROM customers WHERE EXISTS (SELECT 1 FROM customers_archive p, (SELECT 1 WHERE email = 'a@x') s);
+-- sends
+SELECT id FROM customers WHERE EXISTS (SELECT 1 FROM customers_archive p, (SELECT 1 WHERE email = ‹email a@x›) s);
+
+-- case: one with LATERAL does
+SELECT id FROM customers WHERE EXISTS (SELECT 1 FROM customers_archive p, LATERAL (SELECT 1 WHERE email = 'a@x') s);
+-- sends: same
+
 -- case: a name that only an unknown table may have
 SELECT zzz, email FROM customers, not_in_the_catalog;
 -- sends: same
