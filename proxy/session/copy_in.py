@@ -4,8 +4,7 @@ Rows may be cut anywhere over CopyData frames, and are sent on in frames of our 
 hand are asked for at once. Not here: the formats (`wire.copyrows`), when a COPY begins and ends (`to_server`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol, final
 
@@ -19,7 +18,7 @@ from proxy.sql.plan import CopyPlan, Input
 from proxy.tokens import to_binary
 from proxy.wire import messages
 from proxy.wire.copyrows import BadCopy, CopyFields, CopyRows, Field, Part
-from proxy.wire.types import Reading, encoding_codec
+from proxy.wire.types import BadValue, Reading, encoding_codec, to_utf8
 
 # Bytes of rows that are asked for together at most: a vault call serves some hundred rows.
 BATCH: Final = 64 * 1024
@@ -27,18 +26,19 @@ FAILING_COPY: Final = messages.build_copy_fail(b"refused by pgveil")
 
 
 def reading_of(copy: CopyPlan, settings: Settings) -> Reading:
-    """How the values in the rows are read and written: ENCODING wins over client_encoding. Raises Refusal."""
+    """How the stream is read and written. ENCODING wins over client_encoding, but for the binary format: there values
+    are what the types' own functions read and write (copyfromparse.c, CopyReadBinaryAttribute)."""
     reading = settings.reading
-    if not copy.encoding:
+    if not copy.encoding or copy.form.kind == "binary":
         return reading
-    codec = encoding_codec(copy.encoding.replace("-", "").upper())
-    if codec is None:
-        raise Refusal(
-            "unsupported-encoding",
-            f"COPY in encoding {copy.encoding} can't be read exactly",
-            "Leave ENCODING out, or use UTF8.",
-        )
-    return Reading(client_encoding=codec, date_style=reading.date_style, time_zone=reading.time_zone)
+    codec = encoding_codec(copy.encoding)
+    assert codec is not None, "planned with an encoding that can be read"
+    return replace(reading, client_encoding=codec)
+
+
+def in_row(refusal: Refusal, number: int) -> Refusal:
+    """It says in which row of the data."""
+    return replace(refusal, detail=f"It is in row {number} of the COPY data.")
 
 
 @final
@@ -47,19 +47,9 @@ class CopyIn:
     still comes of it goes nowhere."""
 
     __slots__ = (
-        "_done",
-        "_fields",
-        "_into",
-        "_names",
-        "_parts",
-        "_rows",
-        "_size",
-        "bound",
-        "form",
-        "over",
-        "owed",
+        "_coded", "_done", "_fields", "_into", "_names", "_parts", "_rows", "_size", "bound", "form", "over", "owed",
         "reading",
-    )
+    )  # fmt: skip
 
     def __init__(self, bound: Bound, copy: CopyPlan, owed: Owed, settings: Settings) -> None:
         assert copy.into is not None
@@ -69,7 +59,9 @@ class CopyIn:
         self.over = False
         self._into: Final = [(index, Input(held, "write")) for index, held in enumerate(copy.into) if held is not None]
         self._names: Final = copy.names
-        self.reading = reading_of(copy, settings)
+        # The server turns a line into its own encoding before it looks for escapes: \\xc3\\xbc is a letter of it.
+        self._coded = reading_of(copy, settings)
+        self.reading = self._coded if copy.form.kind == "binary" else replace(self._coded, client_encoding="")
         self._rows = CopyRows(copy.form)
         self._fields = CopyFields(copy.form)
         self._parts: list[Part] = []
@@ -104,35 +96,35 @@ class CopyIn:
         first, self._done = self._done + 1, self._done + len(parts)
         return CopyBatch(self, parts, first) if parts else None
 
-    @contextmanager
-    def row(self, number: int) -> Iterator[None]:
-        """Refusals in here say in which row of the data."""
-        try:
-            yield
-        except Refusal as refusal:
-            raise replace(refusal, detail=f"It is in row {number} of the COPY data.") from None
-
     def values(self, part: Part, number: int) -> tuple[list[Field], list[tuple[int, Input, bytes]]]:
         """The fields of a row, and the values among them that become tokens. Raises Refusal."""
-        with self.row(number):
-            fields = self._split(part)
-        found = []
-        for index, place in self._into:
-            value = self._fields.decode(fields[index], index)
-            if isinstance(value, bytes):
-                found.append((index, place, value))
-        return fields, found
-
-    def _split(self, part: Part) -> list[Field]:
         try:
             fields = self._fields.split(part)
+            self._count(fields)
+            return fields, self._found(fields)
         except BadCopy as bad:
-            raise Refusal("copy-format", str(bad)) from None
+            raise in_row(Refusal("copy-format", str(bad)), number) from None
+        except BadValue as bad:
+            raise in_row(Refusal(bad.code, bad.message), number) from None
+
+    def _count(self, fields: list[Field]) -> None:
         if len(fields) < len(self._names):
-            raise Refusal("copy-format", f'missing data for column "{self._names[len(fields)]}"')
+            raise BadCopy(f'missing data for column "{self._names[len(fields)]}"')
         if len(fields) > len(self._names):
-            raise Refusal("copy-format", "extra data after last expected column")
-        return fields
+            raise BadCopy("extra data after last expected column")
+
+    def _found(self, fields: list[Field]) -> list[tuple[int, Input, bytes]]:
+        """Raises BadValue."""
+        recoded = self.reading is not self._coded and self._coded.client_encoding
+        found = []
+        for index, place in self._into:
+            field = fields[index]
+            if recoded and field is not None:
+                field = to_utf8(field, self._coded)
+            value = self._fields.decode(field, index)
+            if isinstance(value, bytes):
+                found.append((index, place, value))
+        return found
 
     def join(self, part: Part, fields: list[Field], tokens: list[tuple[int, ProtectedColumn, bytes]]) -> bytes:
         """The row with tokens in the place of values."""
@@ -150,9 +142,8 @@ class Awaited(Protocol):
 
 @final
 class CopyBatch:
-    """Rows on their way to the server: an `outgoing.Outgoing`. values: what becomes tokens, in order,
-    and in which row it stands. slot: in which
-    it waits."""
+    """Rows on their way to the server: an `outgoing.Outgoing`. values: what becomes tokens, in order, and in which row
+    it stands. slot: in which it waits."""
 
     __slots__ = ("_copy", "_parts", "_rows", "owed", "size", "slot", "values")
 

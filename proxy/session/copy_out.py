@@ -5,6 +5,7 @@ formats (`wire.copyrows`), when a COPY begins and ends (`to_client`).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import final
 
 from proxy.errors import ProtocolFault
@@ -15,6 +16,7 @@ from proxy.session.statements import Bound
 from proxy.sql.plan import CopyPlan
 from proxy.wire import messages
 from proxy.wire.copyrows import BadCopy, CopyFields, CopyRows, Default, Part
+from proxy.wire.types import from_utf8
 
 
 @final
@@ -29,8 +31,9 @@ class CopyOut:
         self.bound = bound
         self.columns = Columns(bound, outputs, 1 if copy.form.kind == "binary" else 0)
         self.reading = reading_of(copy, settings)
-        self._rows = CopyRows(copy.form)
-        self._fields = CopyFields(copy.form, len(outputs))
+        form = replace(copy.form, null=from_utf8(copy.form.null, self.reading))
+        self._rows = CopyRows(form)
+        self._fields = CopyFields(form, len(outputs))
 
     def take(self, data: bytes) -> list[Part]:
         """The parts that end in this frame. Raises ProtocolFault."""

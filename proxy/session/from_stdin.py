@@ -8,7 +8,7 @@ from typing import Final, Protocol, final
 
 from proxy.errors import ProtocolFault, Refusal
 from proxy.session import ledger
-from proxy.session.copy_in import FAILING_COPY, CopyIn
+from proxy.session.copy_in import FAILING_COPY, CopyIn, in_row
 from proxy.session.effects import Context
 from proxy.session.ledger import Owed
 from proxy.session.planning import Planner
@@ -108,8 +108,10 @@ class FromStdin:
         for place, value, row in batch.values:
             key = (id(place), value)
             if key not in known:
-                with copying.row(row):
+                try:
                     known[key] = self._planner.copied(place, value, fmt, copying.reading)
+                except Refusal as refusal:
+                    raise in_row(refusal, row) from None
             wanted.append(known[key])
         batch.slot = self._lane.enqueue(None, batch.size)
         TokenJob(self._lane, batch.slot, batch, wanted, copying.bound.context).start(self._lane.state)

@@ -20,6 +20,7 @@ from proxy.sql.spans import Unclear, name_end, quoted_name
 from proxy.sql.tables import Table, Tables
 from proxy.sql.terms import Held
 from proxy.wire.copyrows import CopyFormat
+from proxy.wire.types import encoding_named
 
 DOT_IS_DATA: Final = 180000  # from this version on a line `\.` ends no csv data
 # Options that are the server's business alone.
@@ -163,8 +164,21 @@ class Copies:
             null_quoted=self._all_fields(found.get("force_null"), names),
             dot_ends=self._tables.snapshot.catalog.server_version < DOT_IS_DATA,
         )
-        encoding = self._word(found.get("encoding"), "").decode("utf-8", "replace")
-        return form, encoding
+        return form, self._encoding(found.get("encoding"))
+
+    def _encoding(self, option: Node | None) -> str:
+        """As the server reports it, '' if it isn't said."""
+        if option is None:
+            return ""
+        name = self._word(option, "").decode("utf-8", "replace")
+        known = encoding_named(name)
+        if known is None:
+            raise Refusal(
+                "unsupported-encoding",
+                f"COPY in encoding {name} can't be read exactly",
+                "Leave ENCODING out, or use UTF8.",
+            )
+        return known
 
     def _word(self, option: Node | None, default: str) -> bytes:
         arg = None if option is None else option.node("arg")

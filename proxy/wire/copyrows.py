@@ -106,21 +106,15 @@ class CopyRows:
 
     def feed(self, data: bytes) -> list[Part]:
         """Parts that are complete now. Raises BadCopy."""
-        if self._ended:
-            return self._behind(data)
         self._rest += data
         parts: list[Part] = []
         at = 0
-        while not self._ended:
-            part = self._part(at)
-            if part is None:
-                del self._rest[:at]
-                return parts
+        while (part := self._part(at)) is not None:
             parts.append(part)
             at += len(part.data)
             self._scanned = 0
-        rest, self._rest = bytes(self._rest[at:]), bytearray()
-        return parts + self._behind(rest)
+        del self._rest[:at]
+        return parts
 
     def finish(self) -> list[Part]:
         """The stream is over: a last line may lack its end. Raises BadCopy."""
@@ -133,14 +127,11 @@ class CopyRows:
             parts.append(Part(rest, not (self._first and self._form.header)))
         return parts
 
-    def _behind(self, data: bytes) -> list[Part]:
-        """What comes behind an end marker is ignored by the server: it goes nowhere. Raises BadCopy."""
-        if data and self._kind == "binary":
-            raise BadCopy("received copy data after EOF marker")
-        return []
-
     def _part(self, at: int) -> Part | None:
         """The part that begins at `at`; None: it isn't there yet."""
+        if self._ended:
+            self._ignore(at)
+            return None
         if self._kind == "binary":
             return self._binary(at)
         marker = 0
@@ -154,6 +145,12 @@ class CopyRows:
         first, self._first = self._first, False
         row = not self._ended and not (first and self._form.header)
         return Part(bytes(self._rest[at:end]), row, len(self._eol) if row else 0)
+
+    def _ignore(self, at: int) -> None:
+        """What comes behind an end marker is ignored by the server too: it goes nowhere. Raises BadCopy."""
+        if self._kind == "binary" and at < len(self._rest):
+            raise BadCopy("received copy data after EOF marker")
+        del self._rest[at:]
 
     # ---- lines: the offset behind one, -1 if it is not there yet
 

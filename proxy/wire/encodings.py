@@ -52,6 +52,23 @@ def encoding_codec(pg_name: str) -> str | None:
     return _CODECS.get(pg_name.upper())
 
 
+# Other names that a statement may use (encnames.c), letters and digits only.
+_ALIASES: Final[dict[str, str]] = {
+    "alt": "WIN866", "iso88591": "LATIN1", "iso88592": "LATIN2", "iso88593": "LATIN3", "iso88594": "LATIN4",
+    "iso88599": "LATIN5", "iso885910": "LATIN6", "iso885913": "LATIN7", "iso885914": "LATIN8", "iso885915": "LATIN9",
+    "iso885916": "LATIN10", "koi8": "KOI8R", "tcvn": "WIN1258", "tcvn5712": "WIN1258", "unicode": "UTF8",
+    "vscii": "WIN1258", "win": "WIN1251",
+}  # fmt: skip
+_NAMES: Final[dict[str, str]] = {name.replace("_", "").lower(): name for name in _CODECS}
+
+
+def encoding_named(name: str) -> str | None:
+    """The encoding as the server reports it, from a name as a statement has it; None if pgveil can't read it."""
+    plain = "".join([letter for letter in name.lower() if letter.isascii() and letter.isalnum()])
+    plain = plain.replace("windows", "win") if plain.startswith("windows") else plain
+    return _ALIASES.get(plain) or _NAMES.get(plain)
+
+
 def to_utf8(data: bytes, reading: Reading) -> bytes:
     """Client text as UTF-8. Raises BadValue (encoding-invalid) where the server would."""
     try:

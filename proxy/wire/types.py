@@ -13,7 +13,7 @@ from typing import Final
 
 from proxy.wire.arrays import decode_array, encode_array
 from proxy.wire.dates import read_date, read_timestamp, write_date, write_timestamp
-from proxy.wire.encodings import UNSAFE_ENCODINGS, encoding_codec, from_utf8, to_utf8
+from proxy.wire.encodings import UNSAFE_ENCODINGS, encoding_codec, encoding_named, from_utf8, to_utf8
 from proxy.wire.numbers import (
     incorrect_binary,
     read_integer,
@@ -47,10 +47,13 @@ __all__ = [
     "element_of",
     "encode_array",
     "encoding_codec",
+    "encoding_named",
     "format_type",
     "from_canonical",
     "parse_type",
+    "from_utf8",
     "to_canonical",
+    "to_utf8",
 ]
 
 TEXTS: Final = frozenset(("text", "varchar", "bpchar", "name"))

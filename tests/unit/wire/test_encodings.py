@@ -4,7 +4,7 @@ import codecs
 
 import pytest
 
-from proxy.wire.encodings import _CODECS, UNSAFE_ENCODINGS, encoding_codec, from_utf8, to_utf8
+from proxy.wire.encodings import _CODECS, UNSAFE_ENCODINGS, encoding_codec, encoding_named, from_utf8, to_utf8
 from proxy.wire.typespec import BadValue, Reading
 
 LATIN1 = Reading(client_encoding="iso8859-1")
@@ -42,3 +42,25 @@ def test_untranslatable() -> None:
     with pytest.raises(BadValue) as caught:
         from_utf8("€".encode(), LATIN1)
     assert caught.value.code == "encoding-untranslatable"
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("utf-8", "UTF8"),
+        ("Unicode", "UTF8"),
+        ("latin1", "LATIN1"),
+        ("ISO-8859-1", "LATIN1"),
+        ("ISO 8859-15", "LATIN9"),
+        ("iso_8859_5", "ISO_8859_5"),
+        ("Windows-1252", "WIN1252"),
+        ("win", "WIN1251"),
+        ("koi8", "KOI8R"),
+        ("sql_ascii", "SQL_ASCII"),
+        ("euc_jp", None),
+        ("nonsense", None),
+        ("", None),
+    ],
+)
+def test_names_that_statements_use(written: str, name: str | None) -> None:
+    assert encoding_named(written) == name
