@@ -225,10 +225,21 @@ class Definitions:
         name = self._tables.named(relation)
         rules = {rule.column: rule for rule in self._tables.rules(name)}
         scope = self._altered_scope(name, relation, node.nodes("cmds"))
-        closing: dict[Name, None] = {}
-        for command in node.nodes("cmds"):
-            closing |= dict.fromkeys(self._command(command, name, rules, scope))
-        return StatementPlan("alter", (f"{name[0]}.{name[1]}",), effects=DDL, altered=tuple(closing))
+        closing = [other for command in node.nodes("cmds") for other in self._command(command, name, rules, scope)]
+        return StatementPlan("alter", (f"{name[0]}.{name[1]}",), effects=DDL, altered=self._over(closing))
+
+    def _over(self, names: list[Name]) -> tuple[Name, ...]:
+        """Relations and the views that read them."""
+        relations = self._tables.snapshot.relations
+        found = dict.fromkeys(names)
+        news = [relations[name] for name in found if name in relations]
+        while news:
+            oids = {relation.oid for relation in news}
+            news = [
+                r for r in relations.values() if oids.intersection(r.depends_on) and (r.schema, r.name) not in found
+            ]
+            found |= dict.fromkeys([(r.schema, r.name) for r in news])
+        return tuple(found)
 
     def _altered_scope(self, name: Name, relation: Node, commands: list[Node]) -> Scope:
         """The table with the columns that its commands add. Raises Refusal if they ask about columns that are not
@@ -343,10 +354,11 @@ class Definitions:
 
     def _derived(self, view: Node, query: Node) -> StatementPlan:
         """A view or materialized view over protected tables: closed until the catalog shows what it reads."""
-        if self._tables.rules(self._new_name(view)):
+        name = self._new_name(view)
+        if self._tables.rules(name):
             raise unsupported("a view can't take a protected table's name", _POLICY_FIRST)
         self._queries.query(query, Scope())
-        return StatementPlan("create", tuple(self._tables.touched), effects=DDL, altered=(self._new_name(view),))
+        return StatementPlan("create", tuple(self._tables.touched), effects=DDL, altered=self._over([name]))
 
     def _create_as(self, node: Node) -> StatementPlan:
         into, query = node.part("into", "IntoClause"), node.node("query")

@@ -27,6 +27,8 @@ RELATIONS = {
     "public.events": {"kind": "p", "columns": ["id int4", "who text"]},
     "public.events_1": {"kind": "r", "columns": ["id int4", "who text"], "parents": ["public.events"]},
     "public.mails": {"kind": "v", "columns": ["email text"], "depends_on": ["public.customers"]},
+    "public.remarks": {"kind": "v", "columns": ["note text"], "depends_on": ["public.orders"]},
+    "public.loud": {"kind": "v", "columns": ["note text"], "depends_on": ["public.remarks", "public.orders"]},
     "sales.orders": ["id int4"],
 }
 POLICY = """
@@ -257,22 +259,22 @@ def test_a_partition_is_protected_as_its_parent() -> None:
 @pytest.mark.parametrize(
     ("text", "altered"),
     [
-        ("alter table customers add column x int", "customers"),
-        ("alter table customers drop column note", "customers"),
-        ("alter table customers alter note type int", "customers"),
+        ("alter table customers add column x int", "customers mails"),
+        ("alter table customers drop column note", "customers mails"),
+        ("alter table customers alter note type int", "customers mails"),
         ("alter table customers alter note set default 'x', add check (id > 0)", ""),
-        ("alter table events attach partition orders for values in ('x')", "events orders"),
-        ("alter table orders inherit customers", "orders customers"),
-        ("alter table customers inherit orders", "customers orders"),
+        ("alter table events attach partition orders for values in ('x')", "events orders remarks loud"),
+        ("alter table orders inherit customers", "orders customers mails remarks loud"),
+        ("alter table customers inherit orders", "customers orders mails remarks loud"),
         ("alter table folk_own no inherit folk", "folk_own folk"),
-        ("alter table events detach partition orders", "events orders"),
+        ("alter table events detach partition orders", "events orders remarks loud"),
         ("alter table customers rename note to remark", "customers"),
         ("alter table customers rename constraint a to b", ""),
         ("alter table orders rename to later", "later"),
     ],
 )
 def test_what_is_closed_after_it(text: str, altered: str) -> None:
-    """Until the catalog is read: both sides of an inheritance hold other rows than before."""
+    """Until the catalog is read: both sides of an inheritance hold other rows than before, and so do views on them."""
     found = last(text)
     assert found.altered == tuple(("public", name) for name in altered.split())
     assert [effect.kind for effect in found.effects] == ["ddl"]
@@ -401,6 +403,12 @@ def test_a_table_of_a_search() -> None:
 def test_a_new_view_is_closed_until_the_catalog_shows_what_it_reads() -> None:
     for kind in ("view", "materialized view", "temp view"):
         assert code(f"create {kind} v as select email from customers; select * from v") == CLOSED
+
+
+def test_views_over_a_view_that_comes_to_read_it_are_closed_too() -> None:
+    text = "create or replace view remarks as select email as note from customers"
+    assert code(f"{text}; select note from loud") == CLOSED
+    assert last(text).altered == (("public", "remarks"), ("public", "loud"))
 
 
 def test_a_temporary_view_that_the_catalog_shows_is_not_read() -> None:
