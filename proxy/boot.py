@@ -10,12 +10,14 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from proxy.admin.app import Admin
-from proxy.config import ServerTls, Settings
+from proxy.config import Settings
 from proxy.documents import Fault, Faults
 from proxy.endpoints import Tcp, Unix
 from proxy.net.reload import PolicyFiles, read_policy
+from proxy.net.reload import Sources as PolicySources
 from proxy.net.server import Server
 from proxy.net.tasks import Tasks
+from proxy.net.tls import Certificates
 from proxy.net.upstream import Upstream
 from proxy.observe import REGISTRY, log
 from proxy.policy.rules import Policy
@@ -25,7 +27,6 @@ from proxy.vault.store import Store
 from proxy.vault.vault import Mode, Vault
 
 OpenStore = Callable[[Settings], Awaitable[Store]]
-NO_TLS: Final = ("disable",)
 
 
 def modes(policy: Policy) -> dict[str, Mode]:
@@ -45,33 +46,13 @@ async def open_vault(settings: Settings, policy: Policy, store: Store, tasks: Ta
     return await Vault.open(store, provider, modes(policy), sources, limits)
 
 
-def upstream(settings: Settings) -> Upstream:
-    """Raises Faults for certificate files that can't be used."""
+def upstream(settings: Settings, context: ssl.SSLContext | None) -> Upstream:
+    """context: for TLS to the server."""
     endpoint = settings.upstream.endpoint
-    tls = settings.tls.server
     if isinstance(endpoint, Unix):
         return Upstream(endpoint.directory, endpoint.port or 5432, "disable", None, settings.timeouts.connect)
     assert isinstance(endpoint, Tcp)
-    try:
-        context = _context(tls)
-    except OSError as error:  # SSLError too
-        files = ", ".join(file for file in (tls.ca, tls.cert, tls.key) if file is not None)
-        why = error.strerror or "it holds no certificate or key"
-        raise Faults([Fault("tls.server", 0, f"can't use {files or 'the certificates'}: {why}")]) from None
-    return Upstream(endpoint.host, endpoint.port, tls.mode, context, settings.timeouts.connect)
-
-
-def _context(tls: ServerTls) -> ssl.SSLContext | None:
-    """As libpq's sslmode: prefer and require encrypt, verify-ca checks the chain, verify-full the name too."""
-    if tls.mode in NO_TLS:
-        return None
-    context = ssl.create_default_context(cafile=tls.ca)
-    context.check_hostname = tls.mode == "verify-full"
-    if tls.mode in ("prefer", "require") and tls.ca is None:
-        context.verify_mode = ssl.CERT_NONE
-    if tls.cert is not None:
-        context.load_cert_chain(tls.cert, tls.key)
-    return context
+    return Upstream(endpoint.host, endpoint.port, settings.tls.server.mode, context, settings.timeouts.connect)
 
 
 # Settings that this version knows but does not do yet: named at start, not ignored.
@@ -89,8 +70,6 @@ def refuse_unsupported(settings: Settings) -> None:
 
     if settings.enforcement != "enforce":
         refuse("enforcement", f"`{settings.enforcement}`", "leave it out, or `enforce`")
-    if settings.tls.client.cert is not None:
-        refuse("tls.client", "TLS to clients", "listen on loopback or a Unix socket")
     if settings.vault.scheme not in VAULTS:
         refuse("vault", f"{settings.vault.scheme}://", "use sqlite:////path")
     if settings.keys.scheme not in KEY_SOURCES:
@@ -105,31 +84,53 @@ async def serve(settings: Settings, open_store: OpenStore, ready_line: Callable[
     """Run until a signal. Raises Faults (settings, policy), VaultFault, Unavailable before the ready line."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, _nothing)  # one that comes now must not end the process
-    refuse_unsupported(settings)
-    sources, policy = read_policy(settings)
-    target = upstream(settings)
+    certificates, sources, policy = _read(settings)
+    target = upstream(settings, certificates.server)
+    certificates.changed = target.renew
     async with AsyncExitStack() as stack:
         tasks = Tasks()
         stack.push_async_callback(tasks.cancel)
         vault = await _opened(settings, policy, open_store, tasks)
         stack.push_async_callback(vault.close)
-        server = Server(settings, vault, policy, target, ready_line)
+        server = Server(settings, vault, policy, target, ready_line, certificates)
         files = PolicyFiles(settings, sources, policy, server.policy_changed)
-        _start_admin(settings, server, files, stack)
-        loop.add_signal_handler(signal.SIGHUP, _hangup, files, server)
+        _start_admin(settings, server, files, certificates, stack)
+        loop.add_signal_handler(signal.SIGHUP, _hangup, files, certificates, server)
         tasks.repeat(_looking(files), settings.policy_poll, "policy")
+        tasks.repeat(_looking(certificates), settings.policy_poll, "certificates")
         for warning in settings.warnings:
             log("setting-warning", "warning", reason=warning[:200])
         await server.run()
 
 
-def _hangup(files: PolicyFiles, server: Server) -> None:
+def _read(settings: Settings) -> tuple[Certificates, PolicySources, Policy]:
+    """All files that are read again later. Raises Faults, those of all of them."""
+    faults: list[Fault] = []
+    try:
+        refuse_unsupported(settings)
+    except Faults as found:
+        faults += found.faults
+    try:
+        certificates = Certificates(settings.tls)
+    except Faults as found:
+        faults += found.faults
+    try:
+        sources, policy = read_policy(settings)
+    except Faults as found:
+        faults += found.faults
+    if faults:
+        raise Faults(faults)
+    return certificates, sources, policy
+
+
+def _hangup(files: PolicyFiles, certificates: Certificates, server: Server) -> None:
     files.look(True)
+    certificates.look(True)
     server.worlds.look_again()
 
 
 def _nothing() -> None:
-    """The policy is read later, or will be found changed."""
+    """Policies and certificates are read later, or will be found changed."""
 
 
 async def _opened(settings: Settings, policy: Policy, open_store: OpenStore, tasks: Tasks) -> Vault:
@@ -142,20 +143,23 @@ async def _opened(settings: Settings, policy: Policy, open_store: OpenStore, tas
         raise
 
 
-def _start_admin(settings: Settings, server: Server, files: PolicyFiles, stack: AsyncExitStack) -> None:
+def _start_admin(
+    settings: Settings, server: Server, files: PolicyFiles, certificates: Certificates, stack: AsyncExitStack
+) -> None:
     if settings.admin is None:
         return
 
     def ready() -> tuple[bool, Mapping[str, object]]:
         well, details = server.readiness()
-        return well, {**details, "policy": {"digest": files.policy.digest, "faults": list(files.faults)}}
+        policy = {"digest": files.policy.digest, "faults": list(files.faults)}
+        return well, {**details, "policy": policy, "certificates": {"faults": list(certificates.faults)}}
 
     admin = Admin(settings.admin, REGISTRY, ready)
     admin.start()
     stack.callback(admin.stop)
 
 
-def _looking(files: PolicyFiles) -> Callable[[], Coroutine[Any, Any, None]]:
+def _looking(files: PolicyFiles | Certificates) -> Callable[[], Coroutine[Any, Any, None]]:
     async def look() -> None:
         files.look()
 

@@ -377,6 +377,7 @@ def _audit_row(record: Any, tokens: int | None = 20) -> dict[str, object]:
         "user": event.user,
         "role": event.role,
         "client": event.client,
+        "tls_subject": event.tls_subject,
         "purpose": event.purpose,
         "class": event.class_name,
         "count": event.count,

@@ -247,7 +247,9 @@ class Settings:
         "enforce",
     )
     policy_poll: float = setting(
-        duration(0.1, 86400), "how often policy files are looked at for changes (SIGHUP does it at once)", "5s"
+        duration(0.1, 86400),
+        "how often policy and certificate files are looked at for changes (SIGHUP does it at once)",
+        "5s",
     )
     catalog_refresh: float = setting(
         duration(1, 86400), "how often the catalog is read anew; DDL through pgveil does it at once", "60s"

@@ -280,6 +280,11 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     _counter("policy_reloads", "Times that policy files were read, by outcome.", outcome=("loaded", "same", "failed")),
     _gauge("policy_loaded_timestamp_seconds", "When the policy in use was loaded, seconds since 1970."),
+    _counter(
+        "certificate_reloads",
+        "Times that changed certificate files were read, by outcome.",
+        outcome=("loaded", "failed"),
+    ),
     _counter("catalog_refreshes", "Times that the catalog was read, by outcome.", outcome=("loaded", "failed")),
     _gauge("catalog_drift", "Protected columns that the catalog does not have as the policy says."),
     _counter("errors", "Errors that should not be, by kind.", kind=50),

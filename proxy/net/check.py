@@ -13,7 +13,7 @@ from typing import Final
 
 import asyncpg
 
-from proxy.config import Settings
+from proxy.config import Settings, Tls
 from proxy.documents import Fault, Faults
 from proxy.errors import Unavailable
 from proxy.net.catalog import CatalogReader
@@ -26,6 +26,7 @@ from proxy.net.check_rows import IsOurs, ask_checks, look_at_rows
 from proxy.net.check_targets import check_classes, check_types, find_targets, untold
 from proxy.net.check_vault import CONFIGURATION, OpenStore, check_vault
 from proxy.net.reload import read_policy
+from proxy.net.tls import contexts
 from proxy.policy.rules import Policy
 from proxy.sql.catalog import snapshot
 from proxy.tokens import is_ours
@@ -43,6 +44,7 @@ async def check(settings: Settings, open_store: OpenStore) -> list[Finding]:
     Raises nothing that its parts foresee: what can't be reached is a finding.
     """
     findings = [Finding("warning", "setting", CONFIGURATION, 0, text, "") for text in settings.warnings]
+    findings += check_tls(settings.tls)
     keyring, found = await check_vault(settings, open_store)
     findings += found
     try:
@@ -62,6 +64,14 @@ def exit_code(findings: Iterable[Finding]) -> int:
     if any(fault.code == "unreachable" for fault in faults):
         return UNREACHABLE
     return NO if faults else DONE
+
+
+def check_tls(tls: Tls) -> list[Finding]:
+    try:
+        contexts(tls)
+    except Faults as faults:
+        return [Finding("fault", "tls", each.file, each.line, each.message, each.advice) for each in faults.faults]
+    return []
 
 
 def _policy_fault(fault: Fault) -> Finding:

@@ -13,6 +13,7 @@ CODES: Final[dict[str, str]] = {
     "policy": "a policy file is missing or wrong",
     "setting": "an environment variable looks like a setting and is none",
     "unreachable": "a database's catalog, or the vault, can't be reached",
+    "tls": "a certificate or key can't be used",
     "keys": "the keys are missing, or do not open the vault",
     "vault": "the vault can't be used as it is",
     "vault-missing": "there is no vault yet; `pgveil run` makes one",

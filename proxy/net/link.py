@@ -19,6 +19,7 @@ from typing import Final, cast, final
 from proxy.errors import Bug, Refusal, Side, Unavailable
 from proxy.net.answers import PENDING, Answers, Event
 from proxy.net.tasks import Tasks
+from proxy.net.tls import Handshake, negotiated, reason, shows, subject
 from proxy.net.upstream import Upstream
 from proxy.observe import count
 from proxy.session.effects import (
@@ -58,6 +59,7 @@ class Half(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self._stops: set[str] = set()  # reasons for not reading
         self._linger: asyncio.TimerHandle | None = None
+        self._shaking = False  # the connection is TLS's own, until its handshake is done
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are of no such class
@@ -108,9 +110,26 @@ class Half(asyncio.Protocol):
         if transport := self._open():
             transport.write(data)
 
+    def begin_tls(self) -> asyncio.Transport | None:
+        """Read and write nothing more on this connection, but give it away for a handshake; None if it is gone. What
+        follows on SSLRequest must not be read as if it were not encrypted, so this must not wait."""
+        transport = self._open()
+        if transport is not None:
+            transport.pause_reading()
+            self._shaking = True
+        return transport
+
+    def secured(self, transport: asyncio.Transport) -> None:
+        """The handshake is done."""
+        self._shaking = False
+        self.transport = transport
+        transport.set_write_buffer_limits(WRITE_HIGH)
+
     def close(self) -> None:
         """After what was written is sent, or when the peer does not take it in time."""
-        if transport := self._open():
+        if self._shaking:
+            self.abort()  # there is nothing that could be said
+        elif transport := self._open():
             transport.close()
             self._linger = asyncio.get_running_loop().call_later(LINGER, self.abort)
 
@@ -120,7 +139,9 @@ class Half(asyncio.Protocol):
 
     def _open(self) -> asyncio.Transport | None:
         """The transport, if it still takes and gives bytes."""
-        return None if self.transport is None or self.transport.is_closing() else self.transport
+        if self.transport is None or self._shaking or self.transport.is_closing():
+            return None
+        return self.transport
 
 
 def _keep_alive(transport: asyncio.Transport) -> None:
@@ -137,10 +158,17 @@ def _keep_alive(transport: asyncio.Transport) -> None:
 
 @final
 class Link:
-    """See the module. `over` is called once, when both connections are gone."""
+    """See the module. over: called once, when both connections are gone. handshake: of the client, None if it is not
+    offered TLS."""
 
     def __init__(
-        self, session: Session, upstream: Upstream, answers: Answers, tasks: Tasks, over: "Callable[[Link], None]"
+        self,
+        session: Session,
+        upstream: Upstream,
+        answers: Answers,
+        tasks: Tasks,
+        over: "Callable[[Link], None]",
+        handshake: Handshake | None = None,
     ) -> None:
         self.session = session
         self.client = Half(self, "client")
@@ -149,6 +177,7 @@ class Link:
         self._answers = answers
         self._tasks = tasks
         self._over = over
+        self._handshake = handshake
         self._dial: asyncio.Task[None] | None = None
         self._for_server: list[bytes] = []  # written before the server connection was there
         self._waiting = 0  # bytes of them
@@ -156,6 +185,7 @@ class Link:
         self._queue: deque[bytes | Gate] = deque()
         self._queued = 0  # bytes
         self._cancelling = False  # a cancel request is on its way; the client waits for the end of it
+        self._secure = False  # the client's connection
         self._client_closing = False
         self._server_closing = False
         self._performing = False
@@ -174,6 +204,8 @@ class Link:
         if self._ended or self._broken or self._server_closing:
             half.abort()  # whom it was for has gone meanwhile
             return
+        if self._handshake is not None and half.transport is not None:
+            self.session.bound = self._secure and shows(half.transport, self._handshake.identity.certificate)
         half.write(b"".join(self._for_server))
         self._for_server.clear()
         self.client.go("dial")
@@ -274,7 +306,7 @@ class Link:
             self._cancelling = True
             self._tasks.spawn(self._cancel(effect.packet), "cancel")
         elif isinstance(effect, StartTls):
-            self._tasks.spawn(self._start_tls(), "tls")
+            self._start_tls(effect.first)
         else:
             raise Bug(f"unknown effect {type(effect).__name__}")
 
@@ -317,8 +349,37 @@ class Link:
         if self._client_closing:
             self._close("client")
 
-    async def _start_tls(self) -> None:
-        raise Bug("TLS to clients is not configured")
+    def _start_tls(self, first: bytes) -> None:
+        if self._handshake is None:
+            raise Bug("TLS to clients is not configured")
+        plain = self.client.begin_tls()
+        if plain is not None:
+            self._tasks.spawn(self._shake(self._handshake, plain, first), "tls")
+
+    async def _shake(self, handshake: Handshake, plain: asyncio.Transport, first: bytes) -> None:
+        """Bounded in time by the session's start-up: when that is over, the connection closes under the handshake."""
+        try:
+            secure = await handshake.shake(plain, first)
+            self._secure = True
+            name = subject(secure)
+        except (OSError, ValueError) as error:
+            self._unsafe(plain, reason(error))
+        except asyncio.CancelledError:
+            self._unsafe(plain, "shutdown")
+            raise
+        except Exception as error:  # noqa: BLE001 - the one place: this link ends, the others go on
+            self._break(error)
+            self._unsafe(plain, "")
+        else:
+            self.client.secured(secure)
+            self.run(self.session.tls_started, name, negotiated(secure))
+            handshake.hand_over(secure, self.client)
+
+    def _unsafe(self, plain: asyncio.Transport, why: str) -> None:
+        """No handshake, no connection; it tells nobody but us that it is lost."""
+        self.run(self.session.tls_failed, why)
+        plain.abort()
+        self.client.connection_lost(None)
 
     def _close(self, side: Side) -> None:
         if side == "server":

@@ -18,6 +18,7 @@ from proxy.net.catalog import CatalogReader
 from proxy.net.link import Half, Link
 from proxy.net.listen import Listeners
 from proxy.net.tasks import Tasks, unexpected
+from proxy.net.tls import Certificates, Handshake
 from proxy.net.upstream import Upstream
 from proxy.net.worlds import Worlds
 from proxy.observe import add_gauge, count, log, set_gauge
@@ -40,14 +41,21 @@ TOO_MANY: Final = Refusal("too-many-connections", "sorry, too many clients alrea
 
 @final
 class Server:
-    """ready_line: called once, with the addresses that are listened on."""
+    """ready_line: called once, with the addresses that are listened on. certificates: None offers no TLS to clients."""
 
     def __init__(
-        self, settings: Settings, vault: Vault, policy: Policy, upstream: Upstream, ready_line: Callable[[str], None]
+        self,
+        settings: Settings,
+        vault: Vault,
+        policy: Policy,
+        upstream: Upstream,
+        ready_line: Callable[[str], None],
+        certificates: Certificates | None = None,
     ) -> None:
         self._settings = settings
         self._vault = vault
         self._upstream = upstream
+        self._certificates = certificates
         self._ready_line = ready_line
         self._links: set[Link] = set()
         self._turned_away = 0  # of them: those that are only waited for to tell them so
@@ -153,8 +161,9 @@ class Server:
     # ---- links
 
     def open(self, client: str) -> Half | None:
-        """The client half of a new link, or None if there are far too many. One too many is told so when it has said
-        what it wants, as the server does: libpq shows no error that comes before, and a cancel request needs no place.
+        """The client half of a new link, or None if there are far too many. client: '' for a Unix socket, which has no
+        TLS and needs none. One too many is told so when it has said what it wants, as the server does: libpq shows no
+        error that comes before, and a cancel request needs no place.
         """
         most = self._settings.limits.connections
         if len(self._links) >= most + TURNED_AWAY or self._stopping.is_set():
@@ -166,12 +175,23 @@ class Server:
         limits = Limits(
             bounds.waiting, bounds.result_buffer, bounds.statement, bounds.statements, bounds.message, deadline
         )
-        session = Session(client, limits=limits, turned_away=turned_away)
-        link = Link(session, self._upstream, self._answers, self._tasks, self._closed)
+        handshake = self._handshake() if client else None
+        session = Session(
+            client,
+            tls=handshake is not None,
+            limits=limits,
+            turned_away=turned_away,
+            tls_required=self._settings.tls.client.require and client != "",
+        )
+        link = Link(session, self._upstream, self._answers, self._tasks, self._closed, handshake)
         self._links.add(link)
         self._turned_away += turned_away is not None
         add_gauge("open_links", 1)
         return link.client
+
+    def _handshake(self) -> Handshake | None:
+        identity = None if self._certificates is None else self._certificates.client
+        return None if identity is None else Handshake(identity, self._settings.timeouts.startup)
 
     def _closed(self, link: Link) -> None:
         if link in self._links:

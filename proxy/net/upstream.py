@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from typing import Final, final
+from typing import Final, cast, final
 
 from proxy.errors import Unavailable
 
@@ -32,7 +32,11 @@ class _Nothing(asyncio.Protocol):
     """For cancel requests: the server answers by closing."""
 
     def __init__(self) -> None:
+        self.transport: asyncio.BaseTransport | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.closed.done():
@@ -94,20 +98,24 @@ class Upstream:
         protocol.connection_made(secure)
 
     async def cancel(self, packet: bytes) -> None:
-        """Pass a CancelRequest on and wait until the server has closed the connection, which is all it answers. A
-        server that can't be reached has nothing to cancel."""
+        """Pass a CancelRequest on, with TLS as links have it: whoever reads its key can end other statements with it.
+        Wait until the server has closed the connection, which is all it answers. A server that can't be reached has
+        nothing to cancel."""
         nothing = _Nothing()
-        transport: asyncio.Transport | None = None
         try:
             async with asyncio.timeout(self._timeout):
-                transport = await self._open(nothing)
-                transport.write(packet)
+                await self._connect(nothing)
+                cast(asyncio.Transport, nothing.transport).write(packet)
                 await nothing.closed
         except FAILURES:
             return
         finally:
-            if transport is not None:
-                transport.abort()
+            if nothing.transport is not None:
+                cast(asyncio.Transport, nothing.transport).abort()
+
+    def renew(self, context: ssl.SSLContext | None) -> None:
+        """Certificates have changed: for connections from now on."""
+        self._context = context
 
     async def _open(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         loop = asyncio.get_running_loop()

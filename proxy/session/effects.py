@@ -38,7 +38,14 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class StartTls:
+    """Begin the handshake with `side` and call `tls_started` or `tls_failed`; until then nothing may be read. first:
+    what came of it already (direct TLS), b'' otherwise."""
+
     side: Side
+    first: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"StartTls({self.side}, <{len(self.first)} bytes>)"
 
 
 @dataclass(frozen=True, slots=True)

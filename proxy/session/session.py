@@ -16,6 +16,7 @@ from proxy.errors import ProtocolFault, Refusal
 from proxy.session.effects import CancelUpstream, Effect, Failure, LoadCatalog, StartTls, ToClient
 from proxy.session.limits import DEFAULTS, Limits
 from proxy.session.startup import (
+    believes_unbound,
     default_path,
     is_physical,
     note_startup,
@@ -33,14 +34,31 @@ MAX_MESSAGE: Final = 0x3FFFFFFF
 # Nobody has said who it is yet: PG_MAX_AUTH_TOKEN_LENGTH of auth.c, with the length word.
 MAX_PASSWORD: Final = 65535 + 4
 SHUTDOWN: Final = Refusal("shutdown", "terminating connection due to administrator command")
+TLS_REQUIRED: Final = Refusal(
+    "tls-required", "connections without TLS are not accepted here", "Connect with sslmode=require, or verify-full."
+)
+# The server would take it for a forged offer (auth-scram.c, read_client_first_message): said here, with what to do.
+UNBOUND: Final = Refusal(
+    "channel-binding",
+    "SCRAM channel binding negotiation error",
+    "Connect with channel_binding=disable, or give pgveil the server's own certificate and key (tls.client).",
+    "TLS with the client ends at pgveil, TLS with the server begins there: the two can't be bound to each other.",
+)
+# What opens direct TLS; as a length it would be out of all bounds (backend_startup.c, ProcessSSLStartup).
+TLS_HANDSHAKE: Final = b"\x16"
 
 
 @final
 class Session:
-    """client: its address ('' for a Unix socket). tls_subject: of its certificate. tls: SSLRequest is answered with S.
-    limits: see there. turned_away: why this client gets no link; it may still cancel a statement of another."""
+    """client: its address ('' for a Unix socket). tls_subject: of its certificate. tls: it is offered; SSLRequest is
+    answered with S. tls_required: no start without it. limits: see there. turned_away: why this client gets no link; it
+    may still cancel a statement of another. bound: the server's certificate is the one that the client saw, so
+    SCRAM's channel binding (tls-server-end-point, RFC 5929) holds through pgveil."""
 
-    __slots__ = ("_catalog_ticket", "_clients", "_first", "_servers", "state", "tls", "turned_away")
+    __slots__ = (
+        "_begun", "_catalog_ticket", "_clients", "_direct", "_first", "_physical", "_secure", "_servers", "_shaking",
+        "_unbound", "bound", "state", "tls", "tls_required", "turned_away",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -49,10 +67,16 @@ class Session:
         tls: bool = False,
         limits: Limits = DEFAULTS,
         turned_away: Refusal | None = None,
+        tls_required: bool = False,
     ) -> None:
         self.state = State(client, tls_subject, limits)
         self.turned_away = turned_away
         self.tls = tls
+        self.tls_required = tls_required
+        self.bound = False
+        self._physical = False
+        self._begun = self._secure = self._shaking = self._direct = False
+        self._unbound = False  # the server offers to bind the channel, and the client was not told
         self._first = StartupFrames()
         self._clients = ClientLane(self.state, MAX_PASSWORD)
         self._servers = ServerLane(self.state, MAX_MESSAGE)
@@ -119,10 +143,22 @@ class Session:
         if self.state.phase in (STARTUP, AUTHENTICATING) and now >= self.state.limits.startup_deadline:
             self.state.close_both("start-up time-out")
 
-    def tls_started(self, subject: str) -> None:
-        """The client's TLS handshake is done; subject: of its certificate, '' if it gave none."""
+    def tls_started(self, subject: str, alpn: bool = False) -> None:
+        """The client's TLS handshake is done. subject: of its certificate, '' if it gave none. alpn: it asked for
+        PostgreSQL's protocol, without which direct TLS ends with no word, as on the server: it may be for another."""
         self.state.tls_subject = subject
-        self.tls = False
+        self._shaking = False
+        self._secure = True
+        if self._direct and not alpn:
+            self.tls_failed("direct TLS without ALPN")
+
+    def tls_failed(self, why: str) -> None:
+        """There is no safe connection, and nothing that could be told on it. why: no text of the peer's."""
+        state = self.state
+        if state.phase != CLOSED:
+            state.outcome = "fault"
+            state.note("tls-failed", {"client": state.client[:64], "reason": why[:200]})
+        state.close_both("no TLS")
 
     def renew(self, world: World) -> None:
         """Another policy or catalog: counts from the next message on. Links go on."""
@@ -160,6 +196,13 @@ class Session:
 
     def _startup(self, data: bytes) -> None:
         state, first = self.state, self._first
+        if self._shaking:
+            raise ProtocolFault("client", "bytes before the TLS handshake is done")
+        if self.tls and not self._secure and data[:1] == TLS_HANDSHAKE and not self._begun:
+            self._direct = True
+            self._start_tls(data)
+            return
+        self._begun = True
         first.feed(data)
         while state.phase == STARTUP and first.next():
             packet = first.packet
@@ -179,9 +222,15 @@ class Session:
         if self._first.pending():
             raise ProtocolFault("client", "bytes behind an encryption request")
         if code == messages.SSL_CODE and self.tls:
-            self.state.effects += [ToClient(b"S"), StartTls("client")]
+            self.state.effects.append(ToClient(b"S"))
+            self._start_tls(b"")
         else:
             self.state.effects.append(ToClient(b"N"))
+
+    def _start_tls(self, first: bytes) -> None:
+        self.tls = False  # once
+        self._shaking = True
+        self.state.effects.append(StartTls("client", first))
 
     def _start(self, packet: bytes, params: tuple[tuple[bytes, bytes], ...]) -> None:
         """The server gets the packet as it came, whatever is in it, and judges it."""
@@ -189,11 +238,15 @@ class Session:
         if self.turned_away is not None:
             state.fatal(self.turned_away)
             return
+        if self.tls_required and not self._secure:
+            state.fatal(TLS_REQUIRED)
+            return
         given = [(k.decode("utf-8", "replace"), v.decode("utf-8", "replace")) for k, v in params]
         state.params = dict(given)
         note_startup(state.settings, given)
         state.to_server.append(packet)
-        state.phase = OPAQUE if is_physical(params) else AUTHENTICATING
+        self._physical = is_physical(params)
+        state.phase = AUTHENTICATING
         rest = self._first.rest()
         if rest:
             self.client_bytes(rest)
@@ -207,6 +260,10 @@ class Session:
             kind = frames.buf[frames.start]
             if kind not in (messages.PASSWORD, messages.TERMINATE):
                 raise ProtocolFault("client", "a statement before authentication")
+            if self._unbound and believes_unbound(frames.buf[frames.body : frames.end]):
+                self.state.fatal(UNBOUND)
+                return
+            self._unbound = False
             self.state.to_server.append(frames.buf[frames.start : frames.end])
 
     def _authentication(self) -> None:
@@ -222,6 +279,9 @@ class Session:
             state.to_client.append(frame)
         if state.phase == READY:
             self._servers.pump()
+        elif state.phase == OPAQUE:
+            state.to_client.append(frames.rest())
+            state.to_server.append(self._clients.frames.rest())
 
     def _authentication_request(self, frame: bytes) -> bytes:
         code, _ = messages.parse_authentication(frame, 5, len(frame))
@@ -229,12 +289,18 @@ class Session:
             self._authenticated()
         elif code == messages.AUTH_SASL:
             mechanisms = messages.parse_sasl_mechanisms(frame, 5, len(frame))
-            return messages.build_sasl_mechanisms(without_channel_binding(mechanisms))
+            if not self.bound:
+                kept = without_channel_binding(mechanisms)
+                self._unbound = self._secure and len(kept) < len(mechanisms)
+                return messages.build_sasl_mechanisms(kept)
         return frame
 
     def _authenticated(self) -> None:
         """The principal is known. Until the catalog is, nothing is planned."""
         state = self.state
+        if self._physical:
+            state.phase = OPAQUE
+            return
         state.authenticate()
         self._clients.frames.max_length = MAX_MESSAGE
         state.phase = READY

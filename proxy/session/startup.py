@@ -82,3 +82,10 @@ def is_physical(params: tuple[tuple[bytes, bytes], ...]) -> bool:
 def without_channel_binding(mechanisms: list[bytes]) -> list[bytes]:
     """SASL mechanisms that work where TLS ends at pgveil: -PLUS would bind to the wrong channel (RFC 5802, 6)."""
     return [m for m in mechanisms if not m.endswith(b"-PLUS")]
+
+
+def believes_unbound(body: bytes) -> bool:
+    """A SASLInitialResponse whose client could bind its channel and takes the server for one that can't (gs2-cbind-flag
+    'y', RFC 5802, 6): a server that can refuses it, and it is signed, so it can't be put right on the way."""
+    _, _, rest = body.partition(b"\0")
+    return rest[4:6] == b"y,"

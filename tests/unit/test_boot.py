@@ -19,6 +19,7 @@ from proxy.errors import Unavailable
 from proxy.vault.faults import KeyFault
 from proxy.vault.keys import new_key_document
 from proxy.vault.memory import MemoryStore
+from tests.kit.certificates import Authority
 from tests.unit.net.stage import turns, until
 from tests.unit.net.test_listen import Opener
 from tests.unit.session.driver import POLICY
@@ -69,7 +70,6 @@ def opening(store: Store) -> Callable[[Settings], Any]:
     ("given", "named"),
     [
         ({"ENFORCEMENT": "observe"}, "enforcement"),
-        ({"TLS__CLIENT__CERT": "/c", "TLS__CLIENT__KEY": "/k"}, "tls.client"),
         ({"VAULT": "mysql://a/b"}, "vault"),
         ({"VAULT": "postgresql://a/b"}, "vault"),
         ({"KEYS": "awskms:alias/x"}, "keys"),
@@ -94,36 +94,12 @@ def test_all_of_them_are_named_at_once(tmp_path: Path) -> None:
 # ---- the way to the server
 
 
-@pytest.mark.parametrize(
-    ("mode", "host", "verify", "name"),
-    [
-        ("prefer", "db", ssl.CERT_NONE, False),
-        ("require", "db", ssl.CERT_NONE, False),
-        ("verify-ca", "db", ssl.CERT_REQUIRED, False),
-        ("verify-full", "db", ssl.CERT_REQUIRED, True),
-    ],
-)
-def test_tls_as_libpq_has_it(mode: str, host: str, verify: ssl.VerifyMode, name: bool, tmp_path: Path) -> None:
-    context = upstream(settings(tmp_path, TLS__SERVER__MODE=mode))._context
-    assert context is not None and (context.verify_mode, context.check_hostname) == (verify, name)
-
-
-def test_no_tls(tmp_path: Path) -> None:
-    assert upstream(settings(tmp_path, TLS__SERVER__MODE="disable"))._context is None
-    unix = upstream(settings(tmp_path, upstream="unix:/run/postgresql"))
-    assert (unix.host, unix.port, unix._context) == ("/run/postgresql", 5432, None)
-
-
-@pytest.mark.parametrize("text", [None, "no certificate"])
-def test_certificates_that_can_not_be_used(text: str | None, tmp_path: Path) -> None:
-    ca = tmp_path / "ca.pem"
-    if text is not None:
-        ca.write_text(text)
-    with pytest.raises(Faults, match=r"tls\.server: can't use .*ca\.pem"):
-        upstream(settings(tmp_path, TLS__SERVER__CA=str(ca), TLS__SERVER__MODE="verify-ca"))
-    if text is not None:
-        with pytest.raises(Faults, match=r"ca\.pem"):
-            upstream(settings(tmp_path, TLS__SERVER__CERT=str(ca), TLS__SERVER__KEY=str(ca)))
+def test_the_server_is_where_the_configuration_says(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tcp = upstream(settings(tmp_path, TLS__SERVER__MODE="require"), context)
+    assert (tcp.host, tcp.port, tcp._mode, tcp._context) == ("db", 5432, "require", context)
+    unix = upstream(settings(tmp_path, upstream="unix:/run/postgresql"), context)
+    assert (unix.host, unix.port, unix._mode, unix._context) == ("/run/postgresql", 5432, "disable", None)
 
 
 # ---- serving
@@ -191,6 +167,31 @@ async def test_faults_come_before_anything_is_opened(base: Path) -> None:
     for given in (settings(base), settings(base, ENFORCEMENT="observe")):
         with pytest.raises(Faults):
             await serve(given, never, lambda _: None)
+
+
+@asynchronous
+async def test_faults_of_all_files_come_at_once(base: Path) -> None:
+    (base / "policy.yaml").write_text("version: 2\n")
+    given = settings(base, ENFORCEMENT="observe", TLS__CLIENT__CERT=str(base / "c"), TLS__CLIENT__KEY=str(base / "k"))
+    with pytest.raises(Faults) as told:
+        await serve(given, opening(Store()), lambda _: None)
+    assert [os.path.basename(each.file) for each in told.value.faults] == ["enforcement", "c", "k", "policy.yaml"]
+
+
+@asynchronous
+async def test_certificates_are_read_again_on_a_signal(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "pgveil")
+    Opener()
+    said: list[str] = []
+    cert, key = Authority(base).issue("own")
+    given = settings(base, "policy_poll: 60", TLS__CLIENT__CERT=cert, TLS__CLIENT__KEY=key)
+    running = asyncio.get_running_loop().create_task(serve(given, opening(Store()), said.append))
+    await until(lambda: said)
+    Authority(base).issue("own")
+    os.kill(os.getpid(), signal.SIGHUP)
+    await until(lambda: any(record.msg == "certificates-loaded" for record in caplog.records))
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
 
 
 @asynchronous

@@ -14,6 +14,7 @@ from proxy.errors import Unavailable
 from proxy.net.answers import Answers
 from proxy.net.link import Link
 from proxy.net.tasks import Tasks
+from proxy.net.tls import Handshake, Identity
 from proxy.net.upstream import Upstream
 from proxy.net.worlds import Worlds
 from proxy.policy.load import load
@@ -57,6 +58,10 @@ class Transport(asyncio.Transport):
         self.closing = False
         self.aborted = False
         self.stuck = False
+        self.shaken: Shaken | None = None
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.shaken if name == "ssl_object" else super().get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.closing, "written to a connection that is closing"
@@ -114,6 +119,9 @@ class Net:
         self.greets: list[bytes] = []
         self.tls: list[object] = []
         self.tls_error: Exception | None = None
+        self.shaking: asyncio.Event | None = None  # a handshake lasts until then
+        self.shaken: Shaken | None = None  # None: the connection was closed in it
+        self.hasty: list[bytes] = []  # come with the handshake's end
         loop: Any = asyncio.get_running_loop()
         loop.create_connection = self.dial
         loop.create_unix_connection = self.dial
@@ -136,11 +144,31 @@ class Net:
     async def start_tls(
         self, transport: Transport, protocol: asyncio.Protocol, *_: object, **more: object
     ) -> Transport:
-        self.tls.append(more["server_hostname"])
+        self.tls.append(more.get("server_hostname"))
+        if self.shaking is not None:
+            transport.paused = True
+            await self.shaking.wait()
         if self.tls_error is not None:
             raise self.tls_error
         transport.set_protocol(protocol)
+        transport.shaken = self.shaken
+        for data in self.hasty:
+            protocol.data_received(data)
         return transport
+
+
+class Shaken:
+    """What ssl.SSLObject says of a handshake."""
+
+    def __init__(self, certificate: bytes | None = None, alpn: str | None = None) -> None:
+        self.certificate = certificate
+        self.alpn = alpn
+
+    def getpeercert(self, binary_form: bool) -> bytes | None:
+        return self.certificate
+
+    def selected_alpn_protocol(self) -> str | None:
+        return self.alpn
 
 
 class Shelf:
@@ -236,7 +264,7 @@ def modes(rules: Policy) -> dict[str, Mode]:
 class Stage:
     """One link and all around it. `close` at the end."""
 
-    def __init__(self, store: Store, vault: Vault, limits: Limits, rules: str) -> None:
+    def __init__(self, store: Store, vault: Vault, limits: Limits, rules: str, identity: Identity | None) -> None:
         self.net = Net()
         self.store = store
         self.vault = vault
@@ -246,16 +274,19 @@ class Stage:
         self.answers = Answers(vault, self.worlds, Inline(), 5.0)
         self.upstream = Upstream("db", 5432, "disable", None, 5.0)
         self.over: list[Link] = []
-        session = Session("10.0.0.1", limits=limits)
-        self.link = Link(session, self.upstream, self.answers, self.tasks, self.over.append)
+        session = Session("10.0.0.1", tls=identity is not None, limits=limits)
+        handshake = None if identity is None else Handshake(identity, 60.0)
+        self.link = Link(session, self.upstream, self.answers, self.tasks, self.over.append, handshake)
         self.client = Transport(self.link.client)
         self.link.client.connection_made(self.client)
 
     @classmethod
-    async def open(cls, limits: Limits = DEFAULTS, rules: str = driver.POLICY) -> "Stage":
+    async def open(
+        cls, limits: Limits = DEFAULTS, rules: str = driver.POLICY, identity: Identity | None = None
+    ) -> "Stage":
         store = Store()
         vault = await Vault.open(store, provider(), modes(policy(rules)), sources())
-        return cls(store, vault, limits, rules)
+        return cls(store, vault, limits, rules, identity)
 
     def _changed(self, world: object) -> None:
         self.link.session.renew(world)  # type: ignore[arg-type]

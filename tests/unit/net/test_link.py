@@ -343,8 +343,7 @@ async def test_a_session_that_breaks_ends_this_link(stage: Stage) -> None:
 async def test_tls_that_nobody_asked_for_is_a_bug(stage: Stage) -> None:
     await stage.log_in()
     stage.link.session.state.effects.append(StartTls("client"))
-    stage.link.perform()
-    await until(lambda: not stage.tasks._running)
+    stage.link.run(stage.link.perform)
     stage.link.session.state.effects.append("nonsense")  # type: ignore[arg-type]
     stage.link.run(stage.link.session.tick, 0.0)
     await until(lambda: stage.over)

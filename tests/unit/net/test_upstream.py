@@ -133,12 +133,37 @@ def test_a_server_that_can_not_be_reached(error: Exception) -> None:
 
 @net
 async def test_a_cancel_waits_for_the_servers_close(it: Net) -> None:
-    cancel = asyncio.get_running_loop().create_task(upstream("require").cancel(b"packet"))
+    cancel = asyncio.get_running_loop().create_task(upstream().cancel(b"packet"))
     await until(lambda: it.made)
     assert it.made[0].sent == b"packet" and not cancel.done()
     it.made[0].lose()
     await cancel
     assert it.made[0].aborted
+
+
+@net
+async def test_a_cancel_goes_with_tls_where_links_have_it(it: Net) -> None:
+    it.greets = [b"S"]
+    cancel = asyncio.get_running_loop().create_task(upstream("require").cancel(b"packet"))
+    await until(lambda: it.made and it.made[0].sent.endswith(b"packet"))
+    assert it.made[0].sent == SSL_REQUEST + b"packet" and it.tls == ["db"]
+    it.made[0].lose()
+    await cancel
+
+
+@net
+async def test_a_cancel_never_goes_without_tls_that_is_required(it: Net) -> None:
+    it.greets = [b"N"]
+    await upstream("require").cancel(b"packet")
+    assert it.made[0].sent == SSL_REQUEST and it.made[0].aborted and len(it.made) == 1
+
+
+@net
+async def test_new_certificates_count_for_new_connections(it: Net) -> None:
+    target = upstream("require")
+    target.renew(None)
+    await target.connect(Taken())
+    assert it.made[0].sent == b"" and not it.tls
 
 
 @net

@@ -15,6 +15,7 @@ from proxy.session.effects import (
     Reveal,
     StartTls,
     ToClient,
+    ToServer,
 )
 from proxy.session.session import Session
 from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY
@@ -81,6 +82,137 @@ def test_tls_where_there_is_a_certificate() -> None:
     assert not session.tls
 
 
+def test_direct_tls_begins_with_its_first_byte() -> None:
+    session = Session(tls=True)
+    session.client_bytes(b"\x16\x03\x01")
+    assert session.take_effects() == [StartTls("client", b"\x16\x03\x01")]
+    session.tls_started("", True)
+    session.client_bytes(STARTUP)
+    assert session.take_effects() == [ToServer(STARTUP)]
+
+
+def test_direct_tls_for_no_protocol_ends_without_a_word() -> None:
+    session = Session(tls=True)
+    session.client_bytes(b"\x16")
+    session.take_effects()
+    session.tls_started("CN=shop", False)
+    effects = session.take_effects()
+    assert [type(each) for each in effects] == [Note, Close, Close] and session.state.outcome == "fault"
+
+
+def test_tls_that_is_asked_for_needs_no_alpn() -> None:
+    session = Session(tls=True)
+    session.client_bytes(SSL)
+    session.take_effects()
+    session.tls_started("", False)
+    assert session.take_effects() == []
+
+
+@pytest.mark.parametrize("before", [b"", m.build_encryption_request(m.GSSENC_CODE)])
+def test_direct_tls_where_it_can_not_be(before: bytes) -> None:
+    """Without a certificate, or when the client has spoken before."""
+    session = Session(tls=bool(before))
+    session.client_bytes(before)
+    session.take_effects()
+    session.client_bytes(b"\x16\x03\x01\0")
+    assert session.state.phase == CLOSED
+
+
+def test_gssapi_is_declined_and_tls_may_follow() -> None:
+    session = Session(tls=True)
+    session.client_bytes(m.build_encryption_request(m.GSSENC_CODE))
+    session.client_bytes(SSL)
+    assert session.take_effects() == [ToClient(b"N"), ToClient(b"S"), StartTls("client")]
+
+
+def test_bytes_in_a_handshake_are_nobodys() -> None:
+    session = Session(tls=True)
+    session.client_bytes(SSL)
+    session.client_bytes(STARTUP)
+    assert session.state.phase == CLOSED
+    assert not any(isinstance(each, ToServer) for each in session.take_effects())
+
+
+def test_a_handshake_that_fails_ends_the_link_once() -> None:
+    session = Session(tls=True)
+    session.client_bytes(SSL)
+    session.take_effects()
+    session.tls_failed("WRONG_VERSION_NUMBER")
+    session.tls_failed("again")
+    notes = [each for each in session.take_effects() if isinstance(each, Note)]
+    assert notes == [Note("tls-failed", {"client": "", "reason": "WRONG_VERSION_NUMBER"})]
+    assert session.state.phase == CLOSED and session.state.outcome == "fault"
+
+
+def told(session: Session) -> dict[bytes, bytes]:
+    return error(b"".join(each.data for each in session.take_effects() if isinstance(each, ToClient)))
+
+
+def test_tls_that_is_required() -> None:
+    session = Session(tls=True, tls_required=True)
+    session.client_bytes(STARTUP)
+    fields = told(session)
+    assert fields[b"C"] == b"28000" and fields[b"S"] == b"FATAL" and b"sslmode=require" in fields[b"H"]
+    session = Session(tls=True, tls_required=True)
+    session.client_bytes(SSL)
+    session.tls_started("")
+    session.client_bytes(STARTUP)
+    assert ToServer(STARTUP) in session.take_effects()
+
+
+def test_a_cancel_request_needs_no_tls() -> None:
+    """As on the server: clients before libpq 17 never send it with TLS."""
+    session = Session(tls=True, tls_required=True)
+    packet = m.build_cancel_request(7, b"1234")
+    session.client_bytes(packet)
+    assert session.take_effects()[0] == CancelUpstream(packet)
+
+
+BOTH = [b"SCRAM-SHA-256-PLUS", b"SCRAM-SHA-256"]
+
+
+def sasl(flag: bytes) -> bytes:
+    answer = b"SCRAM-SHA-256\0" + (20).to_bytes(4, "big") + flag + b",,n=,r=abcdefghijk"
+    return b"p" + (len(answer) + 4).to_bytes(4, "big") + answer
+
+
+def secured(bound: bool = False) -> Session:
+    session = Session(tls=True)
+    session.client_bytes(SSL)
+    session.tls_started("")
+    session.client_bytes(STARTUP)
+    session.bound = bound
+    session.take_effects()
+    return session
+
+
+@pytest.mark.parametrize(
+    ("offered", "flag", "refused"),
+    [(BOTH, b"y", True), (BOTH, b"n", False), (BOTH[1:], b"y", False)],
+)
+def test_a_channel_that_can_not_be_bound(offered: list[bytes], flag: bytes, refused: bool) -> None:
+    session = secured()
+    session.server_bytes(m.build_sasl_mechanisms(offered))
+    assert session.take_effects() == [ToClient(m.build_sasl_mechanisms(BOTH[1:]))]
+    session.client_bytes(sasl(flag))
+    if refused:
+        fields = told(session)
+        assert fields[b"C"] == b"28000" and b"channel_binding=disable" in fields[b"H"]
+    else:
+        assert session.take_effects() == [ToServer(sasl(flag))]
+
+
+def test_a_channel_with_the_servers_certificate_is_bound() -> None:
+    session = secured(bound=True)
+    session.server_bytes(m.build_sasl_mechanisms(BOTH))
+    session.client_bytes(sasl(b"y"))
+    assert session.take_effects() == [ToServer(sasl(b"y")), ToClient(m.build_sasl_mechanisms(BOTH))]
+
+
+def test_a_start_tls_shows_nothing_of_the_handshake() -> None:
+    assert repr(StartTls("client", b"secret")) == "StartTls(client, <6 bytes>)"
+
+
 def test_a_second_ssl_request_inside_tls_is_declined() -> None:
     session = Session(tls=True)
     session.client_bytes(SSL)
@@ -107,16 +239,26 @@ def test_start_up_lengths_that_cannot_be(size: int) -> None:
 def test_physical_replication_passes_as_it_is(value: str) -> None:
     link = Link(ready=False, params={"replication": value})
     link.startup()
-    assert link.session.state.phase == OPAQUE
-    link.to_server = b""
+    link.server(m.build_authentication(m.AUTH_OK) + b"anything")
+    assert link.session.state.phase == OPAQUE and link.to_client.endswith(b"anything")
+    link.to_server = link.to_client = b""
     link.client(b"anything at all").server(b"anything back")
     assert (link.to_server, link.to_client) == (b"anything at all", b"anything back")
 
 
+def test_replication_logs_in_as_every_link_does() -> None:
+    """Where TLS ends here, its channel can't be bound either."""
+    link = Link(ready=False, params={"replication": "true"})
+    link.startup()
+    link.server(m.build_sasl_mechanisms([b"SCRAM-SHA-256-PLUS", b"SCRAM-SHA-256"]))
+    assert link.to_client == m.build_sasl_mechanisms([b"SCRAM-SHA-256"])
+
+
 def test_bytes_behind_a_replication_start_up_are_not_lost() -> None:
     packet = m.build_startup(m.PROTOCOL_3_0, [(b"user", b"x"), (b"replication", b"true")])
-    link = fresh().client(packet + b"more")
-    assert link.to_server == packet + b"more"
+    link = fresh().client(packet + b"p\0\0\0\5\0X\0")
+    link.server(m.build_authentication(m.AUTH_OK))
+    assert link.to_server == packet + b"p\0\0\0\5\0X\0"
 
 
 @pytest.mark.parametrize("value", ["database", "false", "off", ""])
