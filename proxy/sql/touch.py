@@ -24,8 +24,9 @@ WORDS: Final = (
 # read a table by its name: query_to_xml and its like, ts_stat and ts_rewrite, and of extensions dblink, tablefunc and
 # xml2. Written from a rare byte on: the search skips by first bytes.
 ANYWHERE: Final = (
-    rb'&"', rb"gveil\.", rb"_config", rb"g_settings", rb"_to_xml", rb"_(?:stat|rewrite)(?![a-z_])", rb"blink",
-    rb"b(?<=crosstab)", rb"by(?<=connectby)", rb"xpath_table",
+    rb'&"', rb"gveil\.", rb"_config(?<=set_config)", rb"g_settings", rb"_to_xml", rb"blink",
+    rb"_(?:stat(?<=ts_stat)|rewrite(?<=ts_rewrite))(?![a-z_])", rb"b(?<=crosstab)", rb"by(?<=connectby)",
+    rb"xpath_table",
 )  # fmt: skip
 
 # Blanks, empty statements, and comments without another inside; one that nests is taken for a match.

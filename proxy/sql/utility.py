@@ -3,6 +3,7 @@
 Not here: CREATE TABLE, ALTER TABLE and their like (`sql.ddl`).
 """
 
+import re
 from typing import Final, final
 
 from proxy.sql.expressions import Expressions
@@ -44,6 +45,7 @@ _TRANSACTION: Final = {
     "TRANS_STMT_PREPARE": "commit", "TRANS_STMT_COMMIT_PREPARED": "ddl", "TRANS_STMT_ROLLBACK_PREPARED": "ddl",
 }  # fmt: skip
 _DEFINED: Final = {"DoStmt": (), "CreateFunctionStmt": (SessionEffect("ddl"),)}
+_SETS: Final = re.compile(rb"\bset_config\b", re.IGNORECASE)
 _HINT: Final = "Run the statement itself through pgveil."
 Effects = tuple[SessionEffect, ...]
 
@@ -214,6 +216,7 @@ class Utility:
         if self._tables.reached_by(_without_name(statement.node)):
             raise unsupported(f"{what} that names a protected table is not supported", _HINT)
         for text in self._findings.strings_within(statement.start, statement.end):
+            text = _SETS.sub(b" ", text)  # see _settles
             if self._tables.named_in(text) and (what == "DO" or self._tables.relation_named_in(text)):
                 raise unsupported(f"{what} that names a protected table is not supported", _HINT)
             if what == "DO" and self._tables.any and builds(text.decode("utf-8", "replace")):

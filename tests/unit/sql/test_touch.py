@@ -68,6 +68,7 @@ def test_may_touch(text: str) -> None:
         "select 1;",
         "select 1; select 2",
         "update pg_stat_mine set x = 1",
+        "select * from app_config, mail_stat, config_stat",
         "select cross_tab, sort_rewrites, connect_by from x",
         "select * from " + "n" * 62,
     ],
