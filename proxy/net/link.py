@@ -359,7 +359,7 @@ class Link:
     async def _shake(self, handshake: Handshake, plain: asyncio.Transport, first: bytes) -> None:
         """Bounded in time by the session's start-up: when that is over, the connection closes under the handshake."""
         try:
-            secure = await handshake.shake(plain, first)
+            secure = await handshake.shake(plain, first, self._tasks)
             self._secure = True
             name = subject(secure)
         except (OSError, ValueError) as error:

@@ -12,7 +12,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, cast, final
 
 from cryptography import x509
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from proxy.config import ClientTls, ServerTls, Tls
 from proxy.documents import Fault, Faults
+from proxy.net.tasks import Tasks
 from proxy.observe import count, log
 
 # What clients of PostgreSQL ask for (protocol chapter, "SSL Session Encryption"); direct TLS is refused without it, so
@@ -103,10 +104,12 @@ def _authorities(context: ssl.SSLContext, name: str, path: str, faults: list[Fau
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What pgveil is to its clients. certificate: DER."""
+    """What pgveil is to its clients. certificate: DER. faces: to be used again; making one takes longer than a look at
+    it is worth."""
 
     context: ssl.SSLContext
     certificate: bytes
+    faces: "list[_Face]" = field(default_factory=list, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ def _to_clients(tls: ClientTls, faults: list[Fault]) -> Identity | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
     context.num_tickets = 0
+    context.sslobject_class = _Talking
     context.set_alpn_protocols([ALPN])
     certificate = _pair(context, "tls.client", tls.cert, tls.key, faults)
     if tls.ca is not None:
@@ -231,6 +235,48 @@ def _bytes(path: str | None) -> bytes | None:
 # ---- a client's handshake ------------------------------------------------------------------------------------------
 
 
+class _Talking(ssl.SSLObject):
+    """Sends the alert that ends a failed handshake, which loops drop: it is how the client learns what was wrong, such
+    as that its certificate has expired."""
+
+    say: Callable[[], None] | None = None
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError:
+            if self.say is not None:
+                self.say()
+            raise
+
+
+class _Face(ssl.SSLContext):
+    """A context for one handshake, which knows its connection and has everything else from another context."""
+
+    _inner: ssl.SSLContext | None = None
+    _plain: asyncio.Transport | None = None
+
+    def turn(self, inner: ssl.SSLContext, plain: asyncio.Transport | None) -> None:
+        self._inner, self._plain = inner, plain
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        inner, plain = self._inner, self._plain
+        assert inner is not None and plain is not None
+        made = inner.wrap_bio(incoming, outgoing, server_side=server_side)
+        assert isinstance(made, _Talking)
+        made.say = lambda: plain.write(outgoing.read())
+        return made
+
+
 @final
 class Handshake(asyncio.Protocol):
     """A client's connection while it becomes safe. What comes with the handshake's end, before the link knows of that,
@@ -243,20 +289,26 @@ class Handshake(asyncio.Protocol):
         self._next: asyncio.Protocol | None = None
         self._ended = self._lost = False
 
-    async def shake(self, plain: asyncio.Transport, first: bytes) -> asyncio.Transport:
+    async def shake(self, plain: asyncio.Transport, first: bytes, tasks: Tasks) -> asyncio.Transport:
         """The safe connection. first: what came of the handshake already. Raises OSError (SSLError) if it fails."""
         loop = asyncio.get_running_loop()
-        if first:
-            # Behind what start_tls puts in the loop's queue (connection_made), before anything that comes from outside.
-            loop.call_soon(loop.call_soon, _feed, plain, first)
-        secure = await loop.start_tls(
-            plain,
-            self,
-            self.identity.context,
-            server_side=True,
-            ssl_handshake_timeout=self._seconds,
-            ssl_shutdown_timeout=GOODBYE,
+        face = self.identity.faces.pop() if self.identity.faces else _Face(ssl.PROTOCOL_TLS_SERVER)
+        face.turn(self.identity.context, plain)
+        shaking = loop.start_tls(
+            plain, self, face, server_side=True, ssl_handshake_timeout=self._seconds, ssl_shutdown_timeout=GOODBYE
         )
+        try:
+            if first:
+                # In one turn of the loop: start_tls's own callbacks, which begin the handshake and start reading, then
+                # these bytes. What is read, is read between turns, behind them.
+                task = tasks.spawn(shaking, "handshake")
+                loop.call_soon(loop.call_soon, _feed, plain, first)
+                secure = await task
+            else:
+                secure = await shaking
+        finally:
+            face.turn(self.identity.context, None)
+            self.identity.faces.append(face)
         # uvloop knows no failure in a connection that is closed by us or by a peer that only leaves.
         if secure is None or secure.get_extra_info("ssl_object") is None:
             raise ConnectionResetError("closed in the handshake")
