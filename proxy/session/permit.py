@@ -10,11 +10,13 @@ def permit(plan: Plan, access: Access, purpose: str) -> None:
     """Check inputs and outputs. Raises Refusal (may-not-write, may-not-search, may-not-see, purpose-required)."""
     for place in plan.inputs:
         permit_input(place, access)
+    for column in plan.written:
+        permit_input(Input(column, "write"), access)
     copied = [place for statement in plan.statements for place in copied_into(statement)]
     for place in copied:
         permit_input(place, access)
     shown = permit_outputs(plan, access)
-    if (shown or plan.inputs or copied) and access.needs_purpose(purpose):
+    if (shown or plan.inputs or plan.written or copied) and access.needs_purpose(purpose):
         raise Refusal(
             "purpose-required",
             f"role {access.role} must declare a purpose before it touches protected columns",

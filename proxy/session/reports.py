@@ -145,6 +145,9 @@ def _without_row(code: bytes, value: bytes, fields: Fields) -> bytes:
 def question(fields: Fields, head: Owed | None, state: State) -> Reveal | None:
     """What has to be asked to show the tokens in a report; None if there are none."""
     found: dict[tuple[str, bytes], None] = {}
+    access = state.access
+    if access is None or access.rows is not None or access.needs_purpose(state.settings.declared_purpose):
+        return None  # a report is no way round a cap or a purpose
     for code, value in fields:
         if code in TEXTS:
             for start, end in tokens.find(value):

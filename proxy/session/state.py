@@ -40,6 +40,17 @@ class Job(Protocol):
 
 
 @final
+class Ignore:
+    """Asks for the audit of a refusal: nothing goes out whatever becomes of it."""
+
+    def answer(self, ticket: int, result: object) -> None:
+        return
+
+
+IGNORE: Final = Ignore()
+
+
+@final
 class State:
     """See the module. `client`, `tls_subject`: of the client's connection, '' if there is none."""
 

@@ -11,11 +11,11 @@ from proxy.errors import Bug, ProtocolFault, Refusal
 from proxy.session import ledger, reports
 from proxy.session.copy_in import BATCH, CopyIn
 from proxy.session.copy_out import CopyOut
-from proxy.session.effects import Failure, Pause, Resume, Revealed
+from proxy.session.effects import Audit, Failure, Pause, Resume, Revealed
 from proxy.session.ledger import Owed
 from proxy.session.mending import Mending
 from proxy.session.reveal import Columns, question, replacements
-from proxy.session.state import CLOSED, State, error_response
+from proxy.session.state import CLOSED, IGNORE, State, error_response
 from proxy.session.statements import Bound
 from proxy.wire import messages, rows
 from proxy.wire.copyrows import Part
@@ -344,6 +344,8 @@ class ServerLane:
         if cap is None or bound.revealed <= cap:
             return False
         slot.refusal = _too_many(cap)
+        classes = tuple(sorted({output.column.class_name for output in bound.outputs() or () if output is not None}))
+        self.state.ask(Audit("refuse", classes, bound.context, slot.refusal.code), IGNORE)
         self._push(slot)
         self.slot_ready(slot)
         return True

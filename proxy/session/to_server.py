@@ -25,7 +25,7 @@ from proxy.session.outgoing import (
 )
 from proxy.session.planning import Planned, Planner
 from proxy.session.slots import NOTHING, NULL, Slot, TokenJob, Wanted
-from proxy.session.state import READY, State
+from proxy.session.state import IGNORE, READY, State
 from proxy.session.statements import Prepared
 from proxy.session.values import sent_type
 from proxy.sql.plan import FORWARD, Plan
@@ -35,6 +35,9 @@ from proxy.wire.frames import Frames
 
 FLUSH: Final = messages.build_flush()
 PREPARE_AGAIN: Final = "Policy, catalog or search_path changed since it was prepared: prepare it again."
+# lo_open, lo_close, loread, lowrite, lo_lseek, lo_creat, lo_tell, lo_create, lo_unlink, lo_truncate, lo_lseek64,
+# lo_tell64, lo_truncate64 (pg_proc.dat): what libpq and pgjdbc send.
+LARGE_OBJECTS: Final = frozenset((952, 953, 954, 955, 956, 957, 958, 715, 964, 1004, 3170, 3171, 3172))
 EMPTY: Final = shape(b"", True)
 
 
@@ -519,15 +522,18 @@ class ClientLane:
         self.send(buf[start:end], ledger.PLAIN_CLOSE if owed.change is None else owed)
 
     def _function(self, buf: bytes, start: int, body: int, end: int) -> None:
-        """FunctionCall (fastpath): refused if the function could reach a protected table."""
+        """FunctionCall (fastpath): what drivers use it for, large objects; any other function might read a protected
+        table, or change what names mean, and says so in no text."""
         snapshot = self.state.snapshot
         oid = messages.function_oid(buf, body, end)
-        if snapshot is None or not snapshot.reaches(oid):
+        if snapshot is None or oid in LARGE_OBJECTS:
             self.send(buf[start:end], self._ending(ledger.FUNCTION, ledger.PLAIN_FUNCTION))
             return
         owed = self._ending(ledger.FUNCTION, None)
         owed.refusal = Refusal(
-            "depends-on-protected", f"function {oid} reaches a protected table", "Call it in a SELECT statement."
+            "unsupported-statement",
+            f"a FunctionCall message for function {oid}, in a database with protected tables",
+            "Call it in a SELECT statement; large objects are served.",
         )
         self.send(messages.build_function_call(0), owed)
         self.note(owed.refusal, None)
@@ -549,17 +555,6 @@ class ClientLane:
         state.note("refusal", facts | {"fingerprint": context.fingerprint})
         known = None if state.snapshot is None else state.snapshot.labelled(refusal.column)
         state.ask(Audit("refuse", () if known is None else (known.class_name,), context, refusal.code), IGNORE)
-
-
-@final
-class Ignore:
-    """The audit of a refusal: nothing goes out whatever becomes of it."""
-
-    def answer(self, ticket: int, result: object) -> None:
-        return
-
-
-IGNORE: Final = Ignore()
 
 
 def _same_text(plan: Plan, old: Plan) -> bool:

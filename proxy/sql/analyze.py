@@ -146,6 +146,7 @@ class _Reading:
         return Plan(
             statements=tuple(plans),
             inputs=tuple(self.findings.inputs),
+            written=tuple(self.findings.assigned.values()),
             edits=_sorted(self.findings.edits + edits),
             params=params,
             param_count=self.highest,

@@ -46,6 +46,7 @@ class Findings:
         "_text",
         "_tokens",
         "analysis",
+        "assigned",
         "cut",
         "edits",
         "inputs",
@@ -65,6 +66,7 @@ class Findings:
         self.literals: dict[int, str] = {}  # index -> 'plain', 'pinned', 'input'
         self.params: dict[int, ParamPlace] = {}  # by start
         self.pinned: set[int] = set()
+        self.assigned: dict[str, ProtectedColumn] = {}  # columns that are assigned to, by label
 
     # ---- the text
 

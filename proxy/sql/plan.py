@@ -147,6 +147,7 @@ class Plan:
     pinned: indexes of literals whose *value* the plan depends on (ORDER BY 1, varchar(20), SET … TO 'x'); a cached
     plan holds only for texts with the same values there.
     edits are sorted by start and don't overlap. barrier: the replies must be in before the next message is planned.
+    written: protected columns that are assigned to, be it NULL.
     """
 
     statements: tuple[StatementPlan, ...] = ()
@@ -157,6 +158,7 @@ class Plan:
     pinned: tuple[int, ...] = ()
     barrier: bool = False
     refusal: Refusal | None = None
+    written: tuple[ProtectedColumn, ...] = ()
 
     @property
     def idle(self) -> bool:

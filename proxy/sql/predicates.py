@@ -250,7 +250,9 @@ def assign(column: ProtectedColumn | None, label: str, term: Term, findings: Fin
                 column=held.label,
             )
         settle(term, findings, f"a value for {label}")
-    elif isinstance(term, Value):
+        return
+    findings.assigned[column.label] = column
+    if isinstance(term, Value):
         findings.place(term, column, "write")
     elif isinstance(term, Held):
         _copy(column, term.column)

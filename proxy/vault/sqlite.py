@@ -54,6 +54,7 @@ class SqliteStore:
         self._path = path
         self._lock = lock
         self._read_only = read_only
+        self._file: tuple[int, int] | None = None  # device and inode, once it was opened
         self._writer = _Lane(lambda: _connect(path, read_only), "pgveil-vault-write")
         self._reader = _Lane(lambda: _connect(path, True), "pgveil-vault-read")
 
@@ -68,6 +69,7 @@ class SqliteStore:
         store = cls(path, read_only, lock)
         try:
             await store._writer.run(_check_version if read_only else _migrate)
+            store._file = _identity(path)
         except BaseException:
             await store.close()
             raise
@@ -77,10 +79,17 @@ class SqliteStore:
     def writer(self) -> str:
         return "main"  # the lock file sees to it that there is one
 
+    def _check_file(self) -> None:
+        """What is written to a file that was removed or replaced is lost. Raises Unavailable."""
+        if self._file is not None and _identity(self._path) != self._file:
+            raise Unavailable("the vault", "its file was removed or replaced; restart to use the one that is there")
+
     async def commit(self, group: Group) -> Mapping[bytes, bytes]:
+        self._check_file()
         return await self._writer.run(lambda connection: _commit(connection, group))
 
     async def get(self, tokens: Sequence[bytes]) -> Mapping[bytes, StoredEntry]:
+        self._check_file()
         rows = await self._reader.run(lambda connection: list(_select_in(connection, _ENTRY, tokens)))
         return {row[0]: StoredEntry(*row) for row in rows}
 
@@ -226,6 +235,15 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None if there is no such file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

@@ -66,8 +66,12 @@ def test_plain_through_frame_by_frame(path: Path, pg: Server, pgveil: Pgveil) ->
     assert frames(path, pg, pg.port) == frames(path, pg, pgveil.port)
 
 
+# In a database with protected tables only large objects are served by FunctionCall.
+BESIDE = [path for path in THROUGH if not path.stem.startswith("function-call")]
+
+
 @pytest.mark.server
-@pytest.mark.parametrize("path", THROUGH, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", BESIDE, ids=lambda path: path.stem)
 def test_plain_beside_protected_tables(path: Path, pg: Server, shop: Twins) -> None:
     """So they are where a policy protects tables that the transcript does not use."""
     assert frames(path, pg, pg.port) == frames(path, pg, shop.pgveil.port, shop.tables)

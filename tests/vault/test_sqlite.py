@@ -249,10 +249,25 @@ async def test_a_vault_that_vanished_is_not_made_anew(path: Path) -> None:
     with pytest.raises(Unavailable, match="SQLITE_CONSTRAINT"):
         await store.commit(Group([dataclasses.replace(entry(1), mac=None)]))  # type: ignore[arg-type]
     path.unlink()
-    with pytest.raises(Unavailable, match="SQLITE_CANTOPEN"):
+    with pytest.raises(Unavailable, match="removed or replaced"):
         await store.commit(Group([entry(1)]))
     assert not path.exists()
     await store.close()
+    await store.close()
+
+
+@asynchronous
+async def test_a_vault_that_was_replaced_takes_nothing(path: Path) -> None:
+    """What was written to the removed file would be gone with the process, and nobody would know."""
+    store = await SqliteStore.open(path)
+    await store.commit(Group([entry(1)]))
+    path.rename(path.with_suffix(".old"))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="removed or replaced"):
+            await store.commit(Group([entry(2)]))
+        with pytest.raises(Unavailable, match="removed or replaced"):
+            await store.get([entry(1).token])
+        path.touch()
     await store.close()
 
 

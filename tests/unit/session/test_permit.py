@@ -114,3 +114,29 @@ def test_a_cursor_shows_its_columns() -> None:
 def test_a_purpose_of_blanks_is_none() -> None:
     refusal = refused(READ, Access("r", "reveal", require_purpose=True), "  \t")
     assert refusal is not None and refusal.code == "purpose-required"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "update customers set email = null",
+        "update customers set email = default where id = 1",
+        "insert into customers(id, email) values (1, null)",
+        "insert into customers(id, email) values (1, default)",
+        "insert into customers(id, email) select id, email from customers",
+        "update customers set email = c.email from customers c",
+        "insert into customers(id) values (1) on conflict (id) do update set email = excluded.email",
+    ],
+)
+def test_a_column_that_is_written_without_a_value_is_written(text: str) -> None:
+    for access in (levels("mask"), levels("deny"), Access("r", "reveal", write=False)):
+        refusal = refused(text, access)
+        assert refusal is not None and refusal.code in ("may-not-write", "may-not-see"), text
+    assert refused(text, levels("reveal")) is None
+    purposeful = refused(text, Access("r", "reveal", require_purpose=True))
+    assert purposeful is not None and purposeful.code == "purpose-required"
+
+
+def test_a_row_without_the_column_writes_none() -> None:
+    assert refused("insert into customers(id, note) values (1, 'x')", levels("mask")) is None
+    assert refused("delete from customers where id = 1", levels("mask")) is None

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.errors import Bug, Refusal
-from proxy.session.effects import Pause, Resume, Reveal, Tokenise
+from proxy.session.effects import Audit, Pause, Resume, Reveal, Tokenise
 from proxy.session.limits import Limits
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
@@ -491,3 +491,19 @@ def test_a_value_that_is_no_token_is_reported_with_its_column() -> None:
     link.server(row(b"1", token), row(b"1", None))
     link.server(row(b"1", VALUE), row(b"2", b""), row(b"3", token))
     assert [request.mixed for request in link.asked if isinstance(request, Reveal)] == [(), ("public.customers.email",)]
+
+
+@pytest.mark.parametrize(("user", "shown"), [("shop", True), ("capped", False), ("purposeful", False)])
+def test_a_report_is_no_way_round_a_cap_or_a_purpose(user: str, shown: bool) -> None:
+    link = Link(user)
+    token = link.vault.token("email", VALUE)
+    link.client(query("select body::int from notes")).server(failed("22P02", f'invalid: "{token.decode()}"'), ready())
+    assert (VALUE in link.errors()[0][b"M"]) is shown
+
+
+def test_a_cap_that_is_passed_is_recorded() -> None:
+    link = selecting(Link("capped"))
+    token = link.vault.token("email", VALUE)
+    link.server(*[row(b"1", token)] * 4, done("SELECT 4"), ready())
+    records = [request for request in link.asked if isinstance(request, Audit)]
+    assert [(one.action, one.classes, one.outcome) for one in records] == [("refuse", ("email",), "too-many-rows")]
