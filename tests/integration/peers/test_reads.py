@@ -277,7 +277,8 @@ def test_024_no_field_of_an_error_shows_more_than_the_role_may_see(peer: Peer, u
     link = peer.connect(user)
     for state, sql in FAILING:
         told = peer.outcome(sql, link=link)
-        assert told.sqlstate == (state or "0A000"), (sql, told.report)
+        may_not_write = ("42501",) if user == "masked" else ()
+        assert told.sqlstate in (state or "0A000", *may_not_write), (sql, told.report)
         if user == "postgres":
             continue
         shown = b" ".join(part for part in told.report if part is not None).decode()
