@@ -197,6 +197,8 @@ class Expressions:
         for part in term.terms if isinstance(term, Row) else (term,):
             if not isinstance(part, Held):
                 settle(part, self.findings, "IS NULL of a row")
+            if isinstance(part, Value):
+                self.findings.asked_for_null(part)
         return PLAIN
 
     def _grouping(self, node: Node, scope: Scope) -> Term:

@@ -51,6 +51,7 @@ class Findings:
         "edits",
         "inputs",
         "literals",
+        "nulls",
         "params",
         "pinned",
     )
@@ -66,6 +67,8 @@ class Findings:
         self.literals: dict[int, str] = {}  # index -> 'plain', 'pinned', 'input'
         self.params: dict[int, ParamPlace] = {}  # by start
         self.pinned: set[int] = set()
+        # of parameters that are only asked whether they are NULL: start -> their place with the casts around it
+        self.nulls: dict[int, tuple[int, int]] = {}
         self.assigned: dict[str, ProtectedColumn] = {}  # columns that are assigned to, by label
 
     # ---- the text
@@ -131,6 +134,17 @@ class Findings:
             self._once(self.params.setdefault(node.location, place).input is not None)
         elif (index := self.literal(node)) is not None:
             self._once(self.literals.setdefault(index, "plain") == "input")
+
+    def asked_for_null(self, value: Value) -> None:
+        """`$1 IS NULL`: a token says the same as the value that it may stand for elsewhere, so the value needn't go."""
+        node = value.node
+        if node.kind != "ParamRef":
+            return
+        start, end = node.location, self._param_end(node)
+        try:
+            self.nulls[start] = cast_span(self.tokens, start, end, value.casts) if value.casts else (start, end)
+        except Unclear:
+            return  # the value goes as it is
 
     def pin(self, node: Node) -> None:
         """A literal whose value the plan depends on."""
@@ -277,10 +291,13 @@ class Findings:
         places = sorted(self.params.values(), key=lambda place: place.start)
         if all(place.input is None for place in places):
             return None, []
+        held = {place.number: place.input for place in reversed(places) if place.input is not None}
         uses: dict[int, ParamUse] = {}
         numbers: dict[tuple[int, object], int] = {}
         edits: list[Edit] = []
         for place in places:
+            if place.input is None and place.start in self.nulls and place.number in held:
+                place = ParamPlace(place.number, *self.nulls[place.start], held[place.number])
             role = None if place.input is None else _role(self.inputs[place.input])
             number = numbers.get((place.number, role))
             if number is None:

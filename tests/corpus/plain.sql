@@ -207,3 +207,9 @@ INSERT INTO newsletter SELECT * FROM not_in_the_catalog;
 INSERT INTO customers (id, email) VALUES (1, 'a@x') ON CONFLICT (id) WHERE note = 'x' DO UPDATE SET email = excluded.email, note = 'y' WHERE customers.note <> excluded.note;
 -- sends
 INSERT INTO customers (id, email) VALUES (1, ‹email a@x›) ON CONFLICT (id) WHERE note = 'x' DO UPDATE SET email = excluded.email, note = 'y' WHERE customers.note <> excluded.note;
+
+-- case: an optional filter: the value goes nowhere in clear
+SELECT id FROM customers WHERE ($1::text IS NULL OR email = $1) AND ($2::date IS NULL OR id = $3);
+-- sends
+SELECT id FROM customers WHERE ($1 IS NULL OR email = $1) AND ($2::date IS NULL OR id = $3);
+-- params: 1=email search

@@ -307,3 +307,24 @@ def _refused(call: Callable[[], None]) -> str:
     with pytest.raises(Refusal) as caught:
         call()
     return caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("text", "server", "sources"),
+    [
+        ("select id from customers where ($1::text is null or email = $1)", "($1 is null or email = $1)", [(1, 0)]),
+        ("select id from customers where email = $1 or $1::varchar(9) is not null", "$1 is not null", [(1, 0)]),
+        ("select id from customers where ($1::text[] is null or email = any($1))", "($1 is null or", [(1, 0)]),
+        ("select id from customers where ($1 is null or note = $1) and email = $1", "note = $2)", [(1, 0), (1, None)]),
+    ],
+)
+def test_a_parameter_that_is_only_asked_for_null_takes_the_token(
+    text: str, server: str, sources: list[tuple[int, int | None]]
+) -> None:
+    made, cut = plan(text), shape(text.encode(), True)
+    assert made.params is not None and [(use.source, use.input) for use in made.params] == sources
+    assert server in render(made, text.encode(), cut, [b""] * len(made.inputs)).text.decode()
+
+
+def test_a_parameter_that_is_nowhere_compared_stays_as_it_is() -> None:
+    assert plan("select id from customers where $1::text is null").params is None
