@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from tests.kit.certificates import Authority
-from tests.kit.chaos import Chaos
+from tests.kit.chaos import Chaos, Plan
 from tests.kit.pgveil import Pgveil
 from tests.kit.process import wait_for
 from tests.kit.servers import Server, create, find, fresh_database
@@ -159,7 +159,7 @@ def test_passwords_pass_through(pgveil: Pgveil, shop: str, user: str) -> None:
         pgveil.connect(shop, user, sslmode="require", password="wrong")
 
 
-def test_gssapi_is_declined_then_tls(pgveil: Pgveil, shop: str) -> None:
+def test_peer_70_gssapi_is_declined_then_tls(pgveil: Pgveil, shop: str) -> None:
     with WireClient(pgveil.port) as client:
         client.send("GSSENCRequest")
         assert client.read_byte() == b"N"
@@ -217,7 +217,7 @@ def running(server: Server, sql: str) -> bool:
 
 
 @pytest.mark.parametrize("how", ["with TLS", "without TLS"])
-def test_cancel(strict: Pgveil, pg18: Server, shop: str, how: str) -> None:
+def test_peer_71_cancel(strict: Pgveil, pg18: Server, shop: str, how: str) -> None:
     """libpq 17 and later cancel with TLS, those before never do."""
     sql = f"SELECT pg_sleep(600), '{how}'"
     with shake(strict.port) as client:
@@ -439,7 +439,7 @@ def test_cancel_with_tls_on_both_sides(both: tuple[Pgveil, bool], secure_server:
 # ---- what misbehaves
 
 
-def test_bytes_behind_the_request_are_not_taken_for_safe_ones(pgveil: Pgveil, shop: str) -> None:
+def test_peer_69_bytes_behind_the_request_are_not_taken_for_safe_ones(pgveil: Pgveil, shop: str) -> None:
     """CVE-2021-23222."""
     with WireClient(pgveil.port) as client:
         client.send("SSLRequest", f'Startup 3.0 "user" "postgres" "database" "{shop}"')
@@ -521,6 +521,25 @@ def test_a_client_that_does_not_read(pgveil: Pgveil, shop: str, chaos: Chaos, sq
             rows += frame[:1] == b"D"
             slow.received.clear()
     assert rows == 1000 and pgveil.rss - rss < 100 * MB
+
+
+def test_a_server_that_does_not_read(pg18: Server, shop: str, papers: Papers) -> None:
+    """60 MB of Queries in a pipeline wait in the client, not in pgveil."""
+    query = b"SELECT '" + b"y" * 99_991 + b"'\0"
+    message = b"Q" + (len(query) + 4).to_bytes(4, "big") + query
+    with (
+        Chaos(pg18.port, Plan("to_server", 20_000, "stall")) as stalled,
+        before(pg18, shop, papers, upstream=f"127.0.0.1:{stalled.port}") as pgveil,
+        shake(pgveil.port) as client,
+    ):
+        client.start(user="postgres", database=shop)
+        rss = pgveil.rss
+        client.socket.settimeout(3)
+        with pytest.raises(TimeoutError):
+            for _ in range(600):
+                client.socket.sendall(message)
+        assert pgveil.rss - rss < 40 * MB
+        stalled.release()
 
 
 def test_a_client_that_leaves_in_the_middle_of_a_result(pgveil: Pgveil, pg18: Server, shop: str) -> None:
