@@ -400,6 +400,8 @@ class ServerLane:
                 try:
                     frame = reports.describe_rows(frame, outputs, bound, snapshot)
                 except Refusal as drift:
+                    assert self.state.world is not None
+                    self.state.world.moved = True  # for whoever names something protected next
                     self._lane.clear()
                     self.state.fatal(drift)
                     return

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.errors import Bug, Refusal
-from proxy.session.effects import Audit, Pause, Resume, Reveal, Tokenise
+from proxy.session.effects import Audit, LoadCatalog, Pause, Resume, Reveal, Tokenise
 from proxy.session.limits import Limits
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
@@ -32,6 +32,7 @@ from tests.unit.session.driver import (
     ready,
     row,
     split,
+    world,
 )
 
 VALUE = b"s@cret.de"
@@ -507,3 +508,14 @@ def test_a_cap_that_is_passed_is_recorded() -> None:
     link.server(*[row(b"1", token)] * 4, done("SELECT 4"), ready())
     records = [request for request in link.asked if isinstance(request, Audit)]
     assert [(one.action, one.classes, one.outcome) for one in records] == [("refuse", ("email",), "too-many-rows")]
+
+
+def test_a_result_that_was_not_planned_has_the_catalog_read_for_the_next() -> None:
+    """A column was added by another way: the next link finds it, without waiting for the timer."""
+    shared = world()
+    link = selecting(Link(world_=shared), ID, EMAIL, text="select * from customers")
+    assert link.closed
+    after = Link(world_=shared)
+    after.held = (LoadCatalog,)
+    after.client(query("select * from customers"))
+    assert [ask.request for ask in after.asks] == [LoadCatalog("shop", True)]
