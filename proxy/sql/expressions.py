@@ -307,9 +307,16 @@ class Expressions:
 
     def runs_text(self, node: Node) -> None:
         """A function that runs a query which it is given as text. Raises Refusal unless the text names nothing."""
-        args = node.nodes("args")
-        if node.strings("funcname")[-1] == "ts_rewrite":
+        args, name = node.nodes("args"), node.strings("funcname")[-1]
+        if name == "ts_rewrite":
             args = args[1:] if len(args) == 2 else []  # ts_rewrite(query, target, substitute) runs nothing
+        numbered = name.startswith("table_to") and args and self.findings.string(args[0]) is None
+        if self.tables.any and (numbered or name.startswith(("schema_to", "database_to", "cursor_to"))):
+            raise Refusal(
+                "unsupported-expression",
+                f"function {name}() may read a protected table",
+                "Select from the tables themselves.",
+            )
         for arg in args:
             text = self.findings.string(arg)
             if arg.kind == "TypeCast" or (text is None and arg.kind != "A_Const"):

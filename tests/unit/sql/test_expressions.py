@@ -352,3 +352,21 @@ def test_a_kind_of_expression_that_is_not_known_is_refused() -> None:
     with pytest.raises(Refusal) as caught:
         expressions.term(Node("FutureExpr", {}), Scope())
     assert caught.value.message == "FutureExpr is not supported in a statement that touches a protected table"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "schema_to_xml('public', true, false, '')",
+        "database_to_xml(true, false, '')",
+        "database_to_xmlschema(true, false, '')",
+        "cursor_to_xml('c', 10, true, false, '')",
+        "table_to_xml(16400, true, false, '')",
+        "pg_catalog.schema_to_xml_and_xmlschema('s', true, false, '')",
+    ],
+)
+def test_functions_that_read_tables_without_naming_them(call: str) -> None:
+    """PEER-FAILURES 64: what they read shows in no text."""
+    for text in (f"select {call}", f"select {call}, id from customers"):
+        refusal = analyse(text.encode(), True, ("public",), SHOP).refusal
+        assert refusal is not None and refusal.code == "unsupported-expression", text
