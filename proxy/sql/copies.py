@@ -16,7 +16,7 @@ from proxy.sql.reads import only_reads
 from proxy.sql.referee import Node, Statement
 from proxy.sql.scopes import Outputs, Scope
 from proxy.sql.shape import position_at
-from proxy.sql.spans import Unclear, name_end, quoted_name
+from proxy.sql.spans import name_end, quoted_name
 from proxy.sql.tables import Table, Tables
 from proxy.sql.terms import Held
 from proxy.wire.copyrows import CopyFormat
@@ -113,7 +113,7 @@ class Copies:
         if table.relation is None:
             raise Refusal(
                 "unsupported-statement",
-                f"COPY of {table.label}, whose columns are not known",
+                f"COPY of {table.name}, whose columns are not known",
                 "Try again when its transaction is over.",
             )
         if named:
@@ -123,18 +123,13 @@ class Copies:
                     raise Refusal("undefined-column", message)
             return tuple(named)
         live = [column.name for column in table.relation.columns if not column.generated]
-        if table.protected:
-            self._list(relation, live)
+        self._list(relation, live)
         return tuple(live)
 
     def _list(self, relation: Node, columns: list[str]) -> None:
-        try:
-            tokens = self._findings.tokens
-            at = position_at(self._findings.analysis, tokens.ends[name_end(tokens, relation.location)])
-        except Unclear:
-            raise Refusal(
-                "unsupported-statement", "COPY without a column list", "Write the columns: COPY … (a, b) …"
-            ) from None
+        tokens = self._findings.tokens
+        # A RangeVar's location is the start of a token (gram.y, relation_expr): `at` finds it.
+        at = position_at(self._findings.analysis, tokens.ends[name_end(tokens, relation.location)])
         quoted = ", ".join([quoted_name(name) for name in columns])
         self._findings.edits.append(Edit(at, at, text=f" ({quoted})".encode()))
 
