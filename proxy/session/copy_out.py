@@ -52,7 +52,10 @@ class CopyOut:
         """What stands in the protected columns, row by row. Raises ProtocolFault."""
         found: list[bytes | None] = []
         for part in _rows_of(frames):
-            fields = self._fields.split(part)
+            try:
+                fields = self._fields.split(part)
+            except BadCopy:
+                raise ProtocolFault("server", "COPY data that can't be read") from None
             if len(fields) != self.columns.width:
                 raise ProtocolFault(
                     "server", f"a row of {len(fields)} fields where {self.columns.width} were asked for"

@@ -27,6 +27,11 @@ class CopyLane(Lane, Protocol):
 
     state: State
 
+    @property
+    def holding(self) -> bool:
+        """Messages wait before this one."""
+        ...
+
     def send(self, data: bytes, owed: Owed | None) -> None: ...
 
     def wait(self, place: Place) -> None: ...
@@ -40,11 +45,12 @@ class CopyLane(Lane, Protocol):
 class FromStdin:
     """See the module."""
 
-    __slots__ = ("_lane", "_planner")
+    __slots__ = ("_lane", "_planner", "_waited")
 
     def __init__(self, lane: CopyLane, planner: Planner) -> None:
         self._lane = lane
         self._planner = planner
+        self._waited = False  # CopyData came before it was known whose it is
 
     def message(self, kind: int, buf: bytes, start: int, body: int, end: int) -> None:
         """CopyData, CopyDone or CopyFail."""
@@ -52,8 +58,9 @@ class FromStdin:
         copying = state.copy_in
         if copying is None:
             if state.barriers and not state.ledger.copying:
+                self._waited = True
                 lane.wait((buf, start, body, end))
-            else:
+            elif kind != messages.COPY_DATA or not self._ignored():
                 lane.send(buf[start:end], None if kind == messages.COPY_DATA else ledger.PLAIN_COPY_END)
             return
         if kind != messages.COPY_DATA:
@@ -71,6 +78,14 @@ class FromStdin:
             self._refuse(copying, refusal)
             return
         lane.send(buf[start:end], ledger.PLAIN_COPY_END)
+
+    def _ignored(self) -> bool:
+        """Whether CopyData that waited, or what follows it, is for a COPY that failed before it began, so that the
+        server would ignore it: it may be rows of ours."""
+        ledger = self._lane.state.ledger
+        ignored = ledger.skipping or not (ledger.copying or ledger.may_end() or self._lane.holding)
+        self._waited = self._waited and ignored
+        return self._waited
 
     def send_on(self) -> None:
         """Rows that came together are sent on together."""

@@ -150,6 +150,10 @@ class ClientLane:
         self.state.undo(owed)
         return False
 
+    @property
+    def holding(self) -> bool:
+        return bool(self._lane)
+
     def slot_ready(self, slot: Slot) -> None:
         slot.ready = True
         self._drain()

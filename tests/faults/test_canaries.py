@@ -214,7 +214,7 @@ STATEMENTS: Final = (
     "PREPARE b AS INSERT INTO people (id, email, name) VALUES ($1, $2, $3)",
     # not understood, or not answered
     "COPY people (id, email) FROM '/{w}'",
-    "COPY (SELECT * FROM people WHERE email = '{m}') TO STDOUT",
+    "COPY (SELECT * FROM people WHERE email = '{m}') TO '/{w}'",
     "DO $$ BEGIN INSERT INTO people (id, email, name) VALUES ({i}, '{m}', '{w}'); END $$",
     "MERGE INTO people p USING (VALUES ({i}, '{m}')) v(id, email) ON p.id = v.id"
     " WHEN NOT MATCHED THEN INSERT (id, email, name) VALUES (v.id, v.email, '{w}')",
@@ -288,7 +288,7 @@ def copies(world: World, link: Link) -> None:
     for options in ("", " WITH (FORMAT csv)", " WITH (FORMAT binary)"):
         try:
             with link.cursor().copy(f"COPY people (id, email, name) FROM STDIN{options}".encode()) as copy:
-                copy.write(f"999\t{world.canaries.mail()}\t{world.canaries.word()}\n")
+                copy.write(f"999\t{world.canaries.mail()}\t{world.canaries.word()}\n".encode())
         except psycopg.Error as error:
             world.failed(error)
 
