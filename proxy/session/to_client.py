@@ -5,6 +5,8 @@ arrived together are asked for at once; what follows waits behind them in the la
 """
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Final, final
 
 from proxy.errors import Bug, ProtocolFault, Refusal
@@ -20,6 +22,7 @@ from proxy.session.statements import Bound
 from proxy.wire import messages, rows
 from proxy.wire.copyrows import Part
 from proxy.wire.frames import Frames
+from proxy.wire.types import Reading
 
 ANSWERS: Final = {
     messages.PARSE_COMPLETE: ledger.PARSE,
@@ -51,20 +54,27 @@ class OutSlot:
 
 
 @final
-class RowsJob:
-    """A chunk of rows that waits for what may be seen of it."""
+class ChunkJob:
+    """Rows, or frames of a COPY, that wait for what may be seen of them. build: their bytes with that in the fields'
+    place. reading: None: as the client's settings are when the answer comes."""
 
-    __slots__ = ("_bound", "_columns", "_data", "_fields", "_lane", "_slot")
+    __slots__ = ("_build", "_columns", "_fields", "_lane", "_reading", "_slot")
 
     def __init__(
-        self, lane: "ServerLane", slot: OutSlot, bound: Bound, columns: Columns, data: bytes, fields: list[bytes | None]
+        self,
+        lane: "ServerLane",
+        slot: OutSlot,
+        columns: Columns,
+        fields: list[bytes | None],
+        reading: Reading | None,
+        build: Callable[[list[bytes | None]], bytes],
     ) -> None:
         self._lane = lane
         self._slot = slot
-        self._bound = bound
         self._columns = columns
-        self._data = data
         self._fields = fields
+        self._reading = reading
+        self._build = build
 
     def answer(self, ticket: int, result: object) -> None:
         lane, slot = self._lane, self._slot
@@ -73,37 +83,8 @@ class RowsJob:
         else:
             assert isinstance(result, Revealed)
             try:
-                shown = replacements(self._columns, self._fields, result, lane.state, lane.state.settings.reading)
-                slot.data = rows.rewrite(self._data, 0, len(self._data), self._columns.indexes, shown)
-            except Refusal as refusal:
-                slot.refusal = refusal
-        lane.slot_ready(slot)
-
-
-@final
-class CopyJob:
-    """Frames of a COPY whose rows wait for what may be seen of them."""
-
-    __slots__ = ("_copy", "_fields", "_frames", "_lane", "_slot")
-
-    def __init__(
-        self, lane: "ServerLane", slot: OutSlot, copy: CopyOut, frames: list[list[Part]], fields: list[bytes | None]
-    ) -> None:
-        self._lane = lane
-        self._slot = slot
-        self._copy = copy
-        self._frames = frames
-        self._fields = fields
-
-    def answer(self, ticket: int, result: object) -> None:
-        lane, slot, copy = self._lane, self._slot, self._copy
-        if isinstance(result, Failure):
-            slot.refusal = result.refusal
-        else:
-            assert isinstance(result, Revealed)
-            try:
-                shown = replacements(copy.columns, self._fields, result, lane.state, copy.reading)
-                slot.data = copy.build(self._frames, shown)
+                reading = self._reading or lane.state.settings.reading
+                slot.data = self._build(replacements(self._columns, self._fields, result, lane.state, reading))
             except Refusal as refusal:
                 slot.refusal = refusal
         lane.slot_ready(slot)
@@ -295,7 +276,7 @@ class ServerLane:
             self._send(data)
         else:
             self._push(slot)
-            self.state.ask(asked, RowsJob(self, slot, bound, columns, data, fields))
+            self.state.ask(asked, ChunkJob(self, slot, columns, fields, None, partial(_rewritten, data, columns)))
 
     # ---- COPY
 
@@ -335,7 +316,8 @@ class ServerLane:
             self._send(copy.build(frames, fields))
             return
         self._push(slot)
-        self.state.ask(asked, CopyJob(self, slot, copy, frames, fields))
+        build = partial(copy.build, frames)
+        self.state.ask(asked, ChunkJob(self, slot, copy.columns, fields, copy.reading, build))
 
     def _capped(self, bound: Bound, shown: int, slot: OutSlot) -> bool:
         """Count what is seen in clear. True: it is more than the role may see, and the reply has failed."""
@@ -496,6 +478,10 @@ class ServerLane:
         slot = OutSlot(b"", False, len(frame))
         self._push(slot)
         state.ask(asked, ErrorJob(self, slot, kind, told))
+
+
+def _rewritten(data: bytes, columns: Columns, shown: list[bytes | None]) -> bytes:
+    return rows.rewrite(data, 0, len(data), columns.indexes, shown)
 
 
 def _too_many(cap: int) -> Refusal:

@@ -76,10 +76,6 @@ class Snapshot:
                     return column
         return None
 
-    def reaches(self, function_oid: int) -> bool:
-        """Whether a function may touch something protected."""
-        return function_oid in self.protection.reaching
-
     def search_path_of(self, user: str) -> str:
         """The search_path with which `user`'s sessions start, as it is written."""
         paths = self.catalog.search_paths

@@ -68,7 +68,7 @@ class Utility:
             "TransactionStmt": self._transaction, "VariableSetStmt": self._set, "DiscardStmt": self._discard,
             "DeallocateStmt": self._deallocate, "PrepareStmt": self._prepare, "ExecuteStmt": self._execute,
             "FetchStmt": self._fetch, "ExplainStmt": self._explain, "DeclareCursorStmt": self._declare,
-            "CopyStmt": self._copy, "ClosePortalStmt": self._close,
+            "ClosePortalStmt": self._close,
         }.get(node.kind)  # fmt: skip
         if reader is not None:
             return reader(node)
@@ -195,9 +195,6 @@ class Utility:
         if table:
             message = f"{construct} of a statement on {table}, which is protected or reaches what is, is not supported"
             raise unsupported(message, hint)
-
-    def _copy(self, node: Node) -> Effects:
-        return ()
 
     def _settles(self, statement: Statement) -> bool:
         """Whether DO or a new function may change settings that decide what names mean, itself or by what it calls."""

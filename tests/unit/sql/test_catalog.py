@@ -84,8 +84,8 @@ def test_what_a_rule_does_not_find() -> None:
 
 def test_a_function_that_reaches_something() -> None:
     by_name = {function.name: function.oid for function in world("shop").catalog.functions}
-    assert SHOP.reaches(by_name["find_customer"])
-    assert not SHOP.reaches(by_name["tax"])
+    assert by_name["find_customer"] in SHOP.protection.reaching
+    assert by_name["tax"] not in SHOP.protection.reaching
 
 
 def test_a_table_of_this_transaction_takes_its_rules_and_its_name() -> None:

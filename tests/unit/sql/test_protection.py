@@ -223,7 +223,7 @@ def test_functions_that_name_something_protected() -> None:
     ]
     found = made([table(5, "c", column("email"))], [rule("c", "email")], functions)
     assert set(found.protection.functions) == {("public", "f"), ("public", "g")}
-    assert [found.reaches(oid) for oid in (100, 101, 102)] == [True, True, False]
+    assert [oid in found.protection.reaching for oid in (100, 101, 102)] == [True, True, False]
 
 
 @pytest.mark.parametrize(
