@@ -9,6 +9,8 @@ import pytest
 from psycopg import pq
 
 from proxy.errors import Refusal
+from proxy.session.outgoing import server_oids
+from proxy.session.statements import Prepared
 from proxy.sql.analyze import analyse
 from proxy.sql.plan import Plan, render
 from proxy.sql.shape import shape
@@ -75,6 +77,12 @@ def connection(pg18: Server) -> Iterator[psycopg.Connection]:
         admin.execute("DROP DATABASE plans WITH (FORCE)")
 
 
+def _declared(plan: Plan) -> tuple[int, ...]:
+    """The parameter types that a session states to the server for a client that declares none; without them the server
+    could not type a parameter that is first asked whether it is NULL (42P18)."""
+    return server_oids(Prepared(b"", b"", True, plan, (), 0))
+
+
 def described(connection: psycopg.Connection, case: Case, plan: Plan) -> pq.abc.PGresult:
     """Parse and Describe of what is sent."""
     raw = connection.pgconn
@@ -83,7 +91,7 @@ def described(connection: psycopg.Connection, case: Case, plan: Plan) -> pq.abc.
     connection.execute(b"SET standard_conforming_strings = " + (b"on" if case.scs else b"off"))
     values = [b"'{" + TOKEN + b"}'" if value.array else b"'" + TOKEN + b"'" for value in plan.inputs]
     sent = render(plan, case.text, shape(case.text, case.scs), values).text
-    parsed = raw.prepare(b"", sent)
+    parsed = raw.prepare(b"", sent, _declared(plan))
     if parsed.status != pq.ExecStatus.COMMAND_OK:
         pytest.fail(f"{parsed.error_message.decode()}\n{sent.decode()}")
     return raw.describe_prepared(b"")
