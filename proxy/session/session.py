@@ -328,7 +328,10 @@ class Session:
         if isinstance(result, Failure) and not doubted:
             if state.world is not None:
                 state.world.moved = True
-            state.fatal(result.refusal)
+            if state.ledger.ready:
+                state.fatal(result.refusal)
+            else:
+                state.unserved = result.refusal  # the server may have a reason of its own (3D000), which goes first
             return
         if isinstance(result, World):  # else nothing is protected, or what is known stands
             self._enter(result)

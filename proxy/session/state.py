@@ -58,7 +58,7 @@ class State:
         "_next_ticket", "access", "barriers", "base", "batch", "catalog_due", "client", "copy_in", "doubted", "effects",
         "elsewhere", "epoch", "executing", "jobs", "ledger", "limits", "mending", "outcome", "overlay", "params",
         "phase", "plain_statements", "portals", "prepared", "principal", "serial", "settings", "statements",
-        "statements_done", "tls_subject", "to_client", "to_server", "undone", "world",
+        "statements_done", "tls_subject", "to_client", "to_server", "undone", "unserved", "world",
     )  # fmt: skip
 
     def __init__(self, client: str, tls_subject: str, limits: Limits) -> None:
@@ -93,6 +93,7 @@ class State:
         self.doubted = False  # only to be sure that what it names is not there
         self.elsewhere = False  # DDL in this transaction that is of no matter until something protected is named
         self.undone = False  # the transaction that ends next is rolled back, as far as is known
+        self.unserved: Refusal | None = None  # why this link can't go on when the server is ready for it
         self.plain_statements = 0  # forwarded without a plan, since they were last taken
         self.statements_done: dict[tuple[str, str], int] = {}  # (kind, outcome) -> how many, likewise
         self._next_ticket = 0

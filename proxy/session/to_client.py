@@ -400,6 +400,9 @@ class ServerLane:
 
     def _ready(self, status: int, frame: bytes) -> None:
         state = self.state
+        if state.unserved is not None:
+            state.fatal(state.unserved)
+            return
         ended = state.ledger.ready_for_query(status)
         if ended is not None:
             state.settle(ended)

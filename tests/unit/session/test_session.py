@@ -390,6 +390,33 @@ def test_without_a_catalog_nothing_is_forwarded() -> None:
     assert link.closed
 
 
+def without_a_catalog_yet() -> Link:
+    """Authenticated, start-up not over on the server, and the catalog can't be read."""
+    link = fresh()
+    link.held = (LoadCatalog,)
+    link.startup()
+    link.server(*split(link.greeting())[:-1])
+    link.session.answer(link.asks[0].ticket, Failure(Refusal("vault-unavailable", "the catalog is not reachable")))
+    return link.drain()
+
+
+def test_the_servers_own_reason_not_to_serve_goes_before_a_catalog_that_is_not_there() -> None:
+    link = without_a_catalog_yet()
+    link.server(failed("3D000", "no such database", S="FATAL", V="FATAL"))
+    link.session.server_eof()
+    link.drain()
+    assert [told[b"C"] for told in link.errors()] == [b"3D000"]
+    assert link.closed
+
+
+def test_without_a_catalog_a_server_that_is_ready_is_not_offered() -> None:
+    link = without_a_catalog_yet()
+    assert not link.closed
+    link.server(ready())
+    assert kinds(split(link.to_client))[-1] == "E" and "Z" not in kinds(split(link.to_client))
+    assert link.closed
+
+
 def test_a_database_with_nothing_protected_is_not_read() -> None:
     link = Link(protected=False)
     link.client(query("insert into customers(email) values ('a@b.c')"))
