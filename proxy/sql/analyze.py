@@ -6,6 +6,7 @@ parameter got a role. Whatever is not understood is a refusal: no exception gets
 """
 
 import re
+from bisect import bisect_left
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
@@ -168,6 +169,8 @@ class _Reading:
             plan = Copies(expressions, queries, tables, self.findings).plan(statement)
         elif node.kind == "DeclareCursorStmt" and tables.reached_by(node):
             plan = self._declare(statement, tables, queries)
+        elif node.kind == "ExplainStmt" and _explained(node) is not None and tables.reached_by(node):
+            plan = self._explain(statement, tables, queries)
         elif (effects := utility.effects(statement)) is not None:
             self._calls(node, expressions)
             plan = StatementPlan("utility", effects=effects)
@@ -265,6 +268,27 @@ class _Reading:
         effects = (SessionEffect("declare", node.text("portalname")),)
         return StatementPlan("declare", tuple(tables.touched), effects=effects, cursor=cursor)
 
+    def _explain(self, statement: Statement, tables: Tables, queries: Queries) -> StatementPlan:
+        """EXPLAIN: it shows tokens where the statement has values. With ANALYZE it runs the statement, so that it takes
+        the rights of that; without, the server asks for the same rights too."""
+        query = _explained(statement.node)
+        assert query is not None
+        self._numbers(query)
+        self._operators()
+        queries.query(query, Scope())
+        self._all_parameters(query)
+        if statement.node.nodes("options"):
+            self._bracketed(statement.start)
+        effects = (SessionEffect("ddl"),) if "intoClause" in query.fields else ()
+        return StatementPlan("explain", tuple(tables.touched), effects=effects, reads=only_reads(query))
+
+    def _bracketed(self, start: int) -> None:
+        """Literals in EXPLAIN (…) are options; without brackets it has none."""
+        tokens = self.findings.tokens
+        first = bisect_left(tokens.starts, start) + 1
+        if tokens.get(first) == b"(":
+            self.findings.within(tokens.starts[first], tokens.starts[tokens.closing(first)], False)
+
     def _all_parameters(self, node: Node) -> None:
         for found in walk(node):
             if found.kind == "ParamRef" and found.location not in self.findings.params:
@@ -294,6 +318,12 @@ class _Reading:
         for (schema, name), reason in self.snapshot.overlaid.items():
             snapshot = snapshot.closed_by(schema, name, reason)
         self.snapshot = snapshot.shadowed_by(self.snapshot.shadowed)
+
+
+def _explained(node: Node) -> Node | None:
+    """The query in an EXPLAIN; None if it is of another statement."""
+    query = node.node("query")
+    return query if query is not None and query.kind in QUERIES else None
 
 
 def _certain(path: str) -> tuple[str, ...] | None:

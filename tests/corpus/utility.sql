@@ -33,7 +33,38 @@ COPY customers (id, email) FROM STDIN WHERE email <> ‹email a@x› AND id > 3;
 
 -- case: EXPLAIN ANALYZE runs it (peer 110)
 EXPLAIN ANALYZE INSERT INTO customers (email) VALUES ('a@x');
+-- sends
+EXPLAIN ANALYZE INSERT INTO customers (email) VALUES (‹email a@x›);
+-- in: email write
+
+-- case: EXPLAIN shows the token that stands for the value
+EXPLAIN SELECT email FROM customers WHERE email = 'a@x' AND note = 'a@x';
+-- sends
+EXPLAIN SELECT email FROM customers WHERE email = ‹email a@x› AND note = 'a@x';
+-- in: email search
+
+-- case: EXPLAIN with options that are strings, and a parameter
+EXPLAIN (FORMAT 'json', ANALYZE 'off', COSTS) (SELECT id FROM customers WHERE email = $1);
+-- sends: same
+-- params: 1=email search
+
+-- case: EXPLAIN in the old syntax, of a query in brackets
+EXPLAIN ANALYZE VERBOSE (SELECT id FROM customers WHERE email = 'a@x' LIMIT 5);
+-- sends
+EXPLAIN ANALYZE VERBOSE (SELECT id FROM customers WHERE email = ‹email a@x› LIMIT 5);
+
+-- case: EXPLAIN of what can't be answered
+EXPLAIN SELECT id FROM customers WHERE email LIKE 'a%';
+-- refused: search-not-exact public.customers.email
+
+-- case: EXPLAIN of a new table of protected values
+EXPLAIN ANALYZE CREATE TABLE t AS SELECT email FROM customers;
 -- refused: unsupported-statement
+
+-- case: EXPLAIN of a new table of other values
+EXPLAIN ANALYZE SELECT id INTO made FROM customers;
+-- sends: same
+-- effects: ddl
 
 -- case: EXPLAIN of a prepared statement
 EXPLAIN EXECUTE p('a@x');

@@ -495,3 +495,26 @@ def test_every_truncation_has_an_answer() -> None:
     for end in range(len(text)):
         found = analyse(text[:end], True, PUBLIC, WORLD)
         assert found.refusal is None or found.refusal.message
+
+
+# ---- EXPLAIN
+
+
+@pytest.mark.parametrize(
+    ("text", "inputs", "effects"),
+    [
+        ("explain select id from c where email = $1 and id = $2", "search", ""),
+        ("explain (analyze 'on', format 'json') insert into c(email) values ('a@x')", "write", ""),
+        ("explain analyze (select id from c where email = 'a@x')", "search", ""),
+        ("explain select id into made from c", "", "ddl"),
+    ],
+)
+def test_explain_takes_its_statement_s_rights_and_shows_none_of_its_values(
+    text: str, inputs: str, effects: str
+) -> None:
+    found = plan(text)
+    (statement,) = found.statements
+    assert (statement.tag, statement.outputs, statement.tables) == ("explain", None, ("public.c",))
+    assert " ".join(place.use for place in found.inputs) == inputs
+    assert " ".join(effect.kind for effect in statement.effects) == effects
+    assert statement.reads is (not effects and inputs != "write")
