@@ -32,11 +32,13 @@ from proxy.session.effects import (
     Revealed,
     Shown,
     Tokenise,
+    TooMuch,
 )
 from proxy.sql.analyze import analyse
 from proxy.sql.catalog import Snapshot
 from proxy.sql.plan import Plan
 from proxy.vault.chain import Action, AuditEvent
+from proxy.vault.faults import OverBudget
 from proxy.vault.vault import Absent, Entry, Erased, Vault
 
 Event = AuditEvent
@@ -84,10 +86,7 @@ class Answers:
         if isinstance(request, Tokenise):
             return await self._tokenise(request)
         if isinstance(request, Reveal):
-            began = perf_counter()
-            seen = await self._vault.reveal([token for _, token in request.tokens])
-            took("vault_seconds", perf_counter() - began, call="reveal")
-            return self._revealed(request, seen)
+            return await self._reveal(request)
         if isinstance(request, Analyse):
             return await self._analyse(request), ()
         if isinstance(request, LoadCatalog):
@@ -198,6 +197,15 @@ class Answers:
         return tokens, events
 
     # ---- values
+
+    async def _reveal(self, request: Reveal) -> Answer:
+        began = perf_counter()
+        try:
+            seen = await self._vault.reveal([token for _, token in request.tokens], request.budget)
+        except OverBudget as over:
+            return TooMuch(over.fits), ()
+        took("vault_seconds", perf_counter() - began, call="reveal")
+        return self._revealed(request, seen)
 
     def _revealed(self, request: Reveal, seen: Seen) -> Answer:
         """What may be seen, and the events that say so."""

@@ -85,9 +85,11 @@ class Half(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.link.other(self.side).stop("writes")
+        self.link.filled(self.side, True)
 
     def resume_writing(self) -> None:
         self.link.other(self.side).go("writes")
+        self.link.filled(self.side, False)
 
     def stop(self, reason: str) -> None:
         """Don't read until `go` for the same reason."""
@@ -184,6 +186,7 @@ class Link:
         # For the client, in order: bytes, and gates that are shut until an audit record is durable.
         self._queue: deque[bytes | Gate] = deque()
         self._queued = 0  # bytes
+        self._full = self._told_full = False  # the client does not take what is written; what the session was told
         self._cancelling = False  # a cancel request is on its way; the client waits for the end of it
         self._secure = False  # the client's connection
         self._client_closing = False
@@ -212,6 +215,18 @@ class Link:
 
     def received(self, side: Side, data: bytes) -> None:
         self.run(self.session.client_bytes if side == "client" else self.session.server_bytes, data)
+
+    def filled(self, side: Side, full: bool) -> None:
+        """A connection takes no more for now, or takes more again."""
+        if side == "client":
+            self._full = full
+            self._tell_full()
+
+    def _tell_full(self) -> None:
+        full = self._full or self._queued > HELD_HIGH
+        if full != self._told_full:
+            self._told_full = full
+            self.run(self.session.client_full, full)
 
     def ended(self, side: Side) -> None:
         """A connection is closed, by its peer or by us."""
@@ -319,6 +334,7 @@ class Link:
         self._queued += len(data)
         if self._queued > HELD_HIGH:
             self.server.stop("audit")
+            self._tell_full()
 
     def _to_server(self, data: bytes) -> None:
         self._sent["to_server"] += len(data)
@@ -456,6 +472,7 @@ class Link:
             self.client.write(b"".join(ready))
         if self._queued <= HELD_HIGH // 2:
             self.server.go("audit")
+            self._tell_full()
         if not queue and self._client_closing:
             self._close("client")
 

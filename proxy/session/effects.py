@@ -177,14 +177,16 @@ class Reveal:
     error text. One that is not ours is a plain value of the column's class, or left alone where there is none.
     plain: distinct values found in protected columns that don't look like tokens, as (class, UTF-8 value); they are
     shown by the class's level (level token: as the token that the value has). mixed: the columns in which those were
-    found, if they were not known to hold any; from now on they may not be compared.
-    Answer: Revealed | Failure.
+    found, if they were not known to hold any; from now on they may not be compared. budget: bytes that the values of
+    the tokens may have as they are stored, 0 for any number.
+    Answer: Revealed | TooMuch | Failure.
     """
 
     tokens: tuple[tuple[str, bytes], ...]
     plain: tuple[tuple[str, bytes], ...]
     context: Context
     mixed: tuple[str, ...] = ()
+    budget: int = 0
 
     def __repr__(self) -> str:
         return f"Reveal({len(self.tokens)} tokens, {len(self.plain)} plain)"
@@ -227,6 +229,13 @@ class Revealed:
 
     def __repr__(self) -> str:
         return f"Revealed({len(self.tokens)})"
+
+
+@dataclass(frozen=True, slots=True)
+class TooMuch:
+    """The values pass the budget: nothing was revealed. fits: how many of the tokens it is about enough for."""
+
+    fits: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,11 @@ class Session:
         self._servers.mending.lost()
         self.state.close_both("server gone")
 
+    def client_full(self, full: bool) -> None:
+        """Whether what was written for the client waits for it: no more is fetched for it meanwhile."""
+        if self.state.phase != CLOSED:
+            self._servers.stalled(full)
+
     def answer(self, ticket: int, result: object) -> None:
         """The result of an Ask. Ignored once the link is closed."""
         state = self.state

@@ -4,19 +4,17 @@ The ledger says what a reply answers. Rows with protected columns go out as chun
 arrived together are asked for at once; what follows waits behind them in the lane, within a bound (`Pause`).
 """
 
-from collections import deque
-from collections.abc import Callable
-from functools import partial
 from typing import Final, final
 
 from proxy.errors import Bug, ProtocolFault, Refusal
 from proxy.session import ledger, reports
 from proxy.session.copy_in import BATCH, CopyIn
 from proxy.session.copy_out import CopyOut
-from proxy.session.effects import Audit, Failure, Pause, Resume, Revealed
+from proxy.session.effects import Audit, Pause, Resume, Revealed
 from proxy.session.ledger import Owed
 from proxy.session.mending import Mending
-from proxy.session.reveal import Columns, question, replacements
+from proxy.session.pieces import CopyPiece, OutSlot, PieceJob, Pieces, RowsPiece
+from proxy.session.reveal import Columns
 from proxy.session.state import CLOSED, IGNORE, State, error_response
 from proxy.session.statements import Bound
 from proxy.wire import messages, rows
@@ -36,58 +34,6 @@ IN_FAILED_TRANSACTION: Final = (
     (b"C", b"25P02"),
     (b"M", b"current transaction is aborted, commands ignored until end of transaction block"),
 )
-
-
-@final
-class OutSlot:
-    """Bytes for the client, or a place for them. size: bytes that wait in it. refusal: why there will be none; then
-    the reply to `owed` fails when all before it is out."""
-
-    __slots__ = ("data", "owed", "ready", "refusal", "size")
-
-    def __init__(self, data: bytes, ready: bool, size: int, owed: Owed | None = None) -> None:
-        self.data = data
-        self.ready = ready
-        self.size = size
-        self.owed = owed
-        self.refusal: Refusal | None = None
-
-
-@final
-class ChunkJob:
-    """Rows, or frames of a COPY, that wait for what may be seen of them. build: their bytes with that in the fields'
-    place. reading: None: as the client's settings are when the answer comes."""
-
-    __slots__ = ("_build", "_columns", "_fields", "_lane", "_reading", "_slot")
-
-    def __init__(
-        self,
-        lane: "ServerLane",
-        slot: OutSlot,
-        columns: Columns,
-        fields: list[bytes | None],
-        reading: Reading | None,
-        build: Callable[[list[bytes | None]], bytes],
-    ) -> None:
-        self._lane = lane
-        self._slot = slot
-        self._columns = columns
-        self._fields = fields
-        self._reading = reading
-        self._build = build
-
-    def answer(self, ticket: int, result: object) -> None:
-        lane, slot = self._lane, self._slot
-        if isinstance(result, Failure):
-            slot.refusal = result.refusal
-        else:
-            assert isinstance(result, Revealed)
-            try:
-                reading = self._reading or lane.state.settings.reading
-                slot.data = self._build(replacements(self._columns, self._fields, result, lane.state, reading))
-            except Refusal as refusal:
-                slot.refusal = refusal
-        lane.slot_ready(slot)
 
 
 @final
@@ -114,8 +60,8 @@ class ServerLane:
     """See the module."""
 
     __slots__ = (
-        "_columns", "_copied", "_copied_size", "_copy", "_in_rows", "_lane", "_paused", "_rows_of", "_waiting",
-        "catalog_moved", "close_when_empty", "ddl_done", "frames", "mending", "state",
+        "_columns", "_copied", "_copied_size", "_copy", "_in_rows", "_lane", "_paused", "_pieces", "_rows_of",
+        "_waiting", "catalog_moved", "close_when_empty", "ddl_done", "frames", "mending", "state",
     )  # fmt: skip
 
     def __init__(self, state: State, max_length: int) -> None:
@@ -125,7 +71,8 @@ class ServerLane:
         self.ddl_done = False  # DDL succeeded in this transaction
         self.catalog_moved = False  # such a transaction has ended: the catalog is to be read anew
         self.close_when_empty = False  # the server is gone; what waits goes out first
-        self._lane: deque[OutSlot] = deque()
+        self._pieces = Pieces(state, self)
+        self._lane = self._pieces.lane
         self._waiting = 0
         self._paused = False
         self._in_rows = False
@@ -211,13 +158,20 @@ class ServerLane:
         while lane and lane[0].ready:
             first = lane.popleft()
             self._waiting -= first.size
+            self._pieces.left(first)
             if first.refusal is not None:
                 self._fail(first.refusal, first.owed)
                 break
             self.state.to_client.append(first.data)
         if not lane and self.close_when_empty:
             self.state.close_both("server gone")
+        self._pieces.advance()
         self._flow()
+
+    def stalled(self, full: bool) -> None:
+        """Whether the client has enough to take for now."""
+        self._pieces.stalled = full
+        self._pieces.advance()
 
     @property
     def waiting(self) -> bool:
@@ -235,7 +189,7 @@ class ServerLane:
 
     def _fail(self, refusal: Refusal, owed: Owed | None) -> None:
         """What is owed to the client can't be given: nothing of the chunk goes out, nor of what came behind it."""
-        self._lane.clear()
+        self._pieces.clear()
         self._waiting = 0
         if owed is None or self.close_when_empty:
             self.state.fatal(refusal)
@@ -268,15 +222,19 @@ class ServerLane:
         stop = rows.collect(frames.buf, frames.start, frames.limit(), columns.indexes, columns.width, fields)
         data = frames.buf[frames.start : stop]
         frames.skip_to(stop)
-        asked = question(columns, fields, bound, self.state.settings.reading)
-        slot = OutSlot(b"", False, len(data), self.state.ledger.head())
-        if self._capped(bound, columns.shown(fields), slot):
+        self._show(RowsPiece(data, columns, fields), columns, bound, None)
+
+    def _show(self, piece: RowsPiece | CopyPiece, columns: Columns, bound: Bound, reading: Reading | None) -> None:
+        """Rows go out when it is known what may be seen of them."""
+        slot = OutSlot(b"", False, piece.size, self.state.ledger.head())
+        job = PieceJob(self._pieces, slot, piece, columns, bound, reading)
+        if self._capped(bound, columns.shown(piece.fields), slot):
             return
-        if asked is None:
-            self._send(data)
+        if job.question is None:
+            self._send(piece.untouched())
         else:
             self._push(slot)
-            self.state.ask(asked, ChunkJob(self, slot, columns, fields, None, partial(_rewritten, data, columns)))
+            self._pieces.put(job)
 
     # ---- COPY
 
@@ -307,17 +265,8 @@ class ServerLane:
         self._copied, size, self._copied_size = [], self._copied_size, 0
         if self.mending.dropping:
             return
-        fields = copy.tokens(frames)
-        asked = question(copy.columns, fields, copy.bound, copy.reading)
-        slot = OutSlot(b"", False, size, self.state.ledger.head())
-        if self._capped(copy.bound, copy.columns.shown(fields), slot):
-            return
-        if asked is None:
-            self._send(copy.build(frames, fields))
-            return
-        self._push(slot)
-        build = partial(copy.build, frames)
-        self.state.ask(asked, ChunkJob(self, slot, copy.columns, fields, copy.reading, build))
+        piece = CopyPiece(copy, frames, copy.tokens(frames), size)
+        self._show(piece, copy.columns, copy.bound, copy.reading)
 
     def _capped(self, bound: Bound, shown: int, slot: OutSlot) -> bool:
         """Count what is seen in clear. True: it is more than the role may see, and the reply has failed."""
@@ -384,7 +333,7 @@ class ServerLane:
                 except Refusal as drift:
                     assert self.state.world is not None
                     self.state.world.moved = True  # for whoever names something protected next
-                    self._lane.clear()
+                    self._pieces.clear()
                     self.state.fatal(drift)
                     return
         if head.kind in (ledger.DESCRIBE_STATEMENT, ledger.DESCRIBE_PORTAL):
@@ -481,10 +430,6 @@ class ServerLane:
         slot = OutSlot(b"", False, len(frame))
         self._push(slot)
         state.ask(asked, ErrorJob(self, slot, kind, told))
-
-
-def _rewritten(data: bytes, columns: Columns, shown: list[bytes | None]) -> bytes:
-    return rows.rewrite(data, 0, len(data), columns.indexes, shown)
 
 
 def _too_many(cap: int) -> Refusal:

@@ -40,3 +40,11 @@ class Damaged(VaultFault):
         super().__init__("vault", where + why)
         self.token = token
         self.key_id = key_id
+
+
+class OverBudget(Exception):
+    """Values are larger than whoever asked for them can take at once. fits: of how many tokens they about are not."""
+
+    def __init__(self, fits: int) -> None:
+        super().__init__(f"the values of about {fits} tokens fit")
+        self.fits = fits

@@ -16,6 +16,7 @@ from proxy.vault.store import (
     Position,
     StoredEntry,
     StoredKey,
+    up_to,
 )
 
 
@@ -49,8 +50,8 @@ class MemoryStore:
             self.heads[group.head.writer] = group.head
         return existing
 
-    async def get(self, tokens: Sequence[bytes]) -> Mapping[bytes, StoredEntry]:
-        return {token: self.entries[token] for token in tokens if token in self.entries}
+    async def get(self, tokens: Sequence[bytes], most: int = 0) -> Mapping[bytes, StoredEntry]:
+        return up_to(most, (self.entries[token] for token in tokens if token in self.entries))
 
     async def keys(self) -> tuple[StoredKey, ...]:
         return tuple(self._keys)

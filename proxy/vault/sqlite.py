@@ -31,6 +31,7 @@ from proxy.vault.store import (
     Position,
     StoredEntry,
     StoredKey,
+    up_to,
 )
 
 T = TypeVar("T")
@@ -88,10 +89,11 @@ class SqliteStore:
         self._check_file()
         return await self._writer.run(lambda connection: _commit(connection, group))
 
-    async def get(self, tokens: Sequence[bytes]) -> Mapping[bytes, StoredEntry]:
+    async def get(self, tokens: Sequence[bytes], most: int = 0) -> Mapping[bytes, StoredEntry]:
         self._check_file()
-        rows = await self._reader.run(lambda connection: list(_select_in(connection, _ENTRY, tokens)))
-        return {row[0]: StoredEntry(*row) for row in rows}
+        return await self._reader.run(
+            lambda connection: up_to(most, (StoredEntry(*row) for row in _select_in(connection, _ENTRY, tokens)))
+        )
 
     async def keys(self) -> tuple[StoredKey, ...]:
         query = "SELECT id, kind, state, kek, created, key_check, wrapped FROM data_key ORDER BY position"

@@ -7,7 +7,7 @@ Invariants: a `Group` is durable as a whole or not at all; an entry is never ove
 be); audit rows and heads change only by appending.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -34,6 +34,11 @@ class StoredEntry:
     created: int
     mac: bytes
     sealed: bytes | None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the value, as it is stored."""
+        return len(self.sealed or b"")
 
     def __repr__(self) -> str:
         return f"StoredEntry({self.token.hex()}, {self.class_name}, key {self.key_id})"
@@ -113,8 +118,11 @@ class Store(Protocol):
         Gives token → stored MAC of those that were there, and of those that stand twice in the group.
         """
 
-    async def get(self, tokens: Sequence[bytes]) -> Mapping[bytes, StoredEntry]:
-        """Entries of the tokens (16 bytes each) that have one, tombstones included."""
+    async def get(self, tokens: Sequence[bytes], most: int = 0) -> Mapping[bytes, StoredEntry]:
+        """Entries of the tokens (16 bytes each) that have one, tombstones included.
+
+        most: stop when so many bytes of values are read (0: never). Then what is not in the answer may be there.
+        """
 
     async def keys(self) -> tuple[StoredKey, ...]:
         """All data keys, oldest first."""
@@ -148,3 +156,15 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what runs, let go of files and connections."""
+
+
+def up_to(most: int, entries: Iterable[StoredEntry]) -> dict[bytes, StoredEntry]:
+    """What `Store.get` gives of `entries`, in their order."""
+    found: dict[bytes, StoredEntry] = {}
+    size = 0
+    for entry in entries:
+        found[entry.token] = entry
+        size += entry.size
+        if most and size >= most:
+            break
+    return found

@@ -21,13 +21,16 @@ from proxy.vault.cache import EntryCache, KnownTokens
 from proxy.vault.chain import AuditEvent
 from proxy.vault.committer import Committer, Limits, Sources, Write
 from proxy.vault.crypto import Unsealed
-from proxy.vault.faults import Damaged, KeyFault
+from proxy.vault.faults import Damaged, KeyFault, OverBudget
 from proxy.vault.keys import KeyProvider, Keyring, open_keyring
 from proxy.vault.store import Store, StoredEntry
 
 Mode = Literal["deterministic", "random"]
 # Values worked on before other links get a turn: some 20 µs each, so about 3 ms.
 _TURN: Final = 128
+_TURN_BYTES: Final = 256 << 10
+# Bytes of values read from the store at once, for however many that asked.
+_READ_BYTES: Final = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,14 @@ class Absent:
     """A token of this vault's key that has no entry."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Answer of the store. all: what is not in `found` is not there; else it may be."""
+
+    found: Mapping[bytes, StoredEntry]
+    all: bool
+
+
 Revelation = Entry | Erased | Absent
 ABSENT: Final = Absent()
 
@@ -69,7 +80,7 @@ class Vault:
         self._known = KnownTokens(limits.known_tokens)
         self._cache = EntryCache(limits.cache_bytes)
         self._committer = Committer(store, keyring, sources, limits)
-        self._reader: Batcher[frozenset[bytes], Mapping[bytes, StoredEntry]] = Batcher(
+        self._reader: Batcher[frozenset[bytes], _Read] = Batcher(
             self._read,
             len,
             sources.spawn,
@@ -129,17 +140,22 @@ class Vault:
                 raise Bug(f"class {class_name} has random tokens: its values have no token to look for")
         return [self._deterministic(class_name, value) for class_name, value in items]
 
-    async def reveal(self, tokens: Iterable[bytes]) -> dict[bytes, Revelation]:
+    async def reveal(self, tokens: Iterable[bytes], budget: int = 0) -> dict[bytes, Revelation]:
         """What stands behind tokens (texts). A text that is no token of this vault is not in the answer.
 
-        Raises Unavailable when the store can't be asked, Damaged or KeyFault naming a token whose row does not open.
+        budget: bytes of values, as they are stored (0: any number). Raises OverBudget when there are more, Unavailable
+        when the store can't be asked, Damaged or KeyFault naming a token whose row does not open.
         """
         ours = {token_text.to_binary(token): token for token in set(tokens) if self.is_ours(token)}
         stored = {binary: self._cache.get(binary) for binary in ours}
         missing = frozenset(binary for binary, entry in stored.items() if entry is None)
-        if missing:
-            found = await self._reader.submit(missing)
-            stored.update((binary, found.get(binary)) for binary in missing)
+        size = _within(budget, [entry for entry in stored.values() if entry is not None], 0)
+        while missing:
+            read = await self._reader.submit(missing)
+            found = {binary: read.found[binary] for binary in missing if binary in read.found}
+            size = _within(budget, list(found.values()), size)
+            stored.update(found)
+            missing = frozenset() if read.all else missing - found.keys()
         revealed: dict[bytes, Revelation] = {}
         for number, (binary, token) in enumerate(ours.items(), 1):
             revealed[token] = self._open(token, binary, stored[binary])
@@ -150,12 +166,14 @@ class Vault:
     def reveal_cached(self, tokens: Iterable[bytes]) -> dict[bytes, Revelation] | None:
         """As `reveal`, from memory only; None if the store has to be asked for any of them, or they are many."""
         found: list[tuple[bytes, bytes, StoredEntry]] = []
+        size = 0
         for token in tokens:
             if self.is_ours(token):
                 binary = token_text.to_binary(token)
                 entry = self._cache.get(binary)
-                if entry is None or len(found) == _TURN:
+                if entry is None or len(found) == _TURN or size > _TURN_BYTES:
                     return None
+                size += entry.size
                 found.append((token, binary, entry))
         return {token: self._open(token, binary, entry) for token, binary, entry in found}
 
@@ -224,10 +242,10 @@ class Vault:
         self._known.add(fresh)
         self._cache.add(entry for entry in fresh.values() if entry.token not in existing)
 
-    async def _read(self, questions: Sequence[frozenset[bytes]]) -> Mapping[bytes, StoredEntry]:
-        found = await self._store.get(sorted(frozenset().union(*questions)))
+    async def _read(self, questions: Sequence[frozenset[bytes]]) -> _Read:
+        found = await self._store.get(sorted(frozenset().union(*questions)), _READ_BYTES)
         self._cache.add(entry for entry in found.values() if entry.sealed is not None)
-        return found
+        return _Read(found, sum(entry.size for entry in found.values()) < _READ_BYTES)
 
     def _open(self, token: bytes, binary: bytes, entry: StoredEntry | None) -> Revelation:
         """Bound to the token that was asked for, not to the one that the row claims."""
@@ -246,6 +264,14 @@ class Vault:
         except KeyFault as fault:
             self._cache.forget((entry.token,))
             raise KeyFault(f"{fault.why}, needed for entry {token.decode('ascii')}") from None
+
+
+def _within(budget: int, entries: Sequence[StoredEntry], size: int) -> int:
+    """Bytes with these, after `size` before them. Raises OverBudget."""
+    size += sum(entry.size for entry in entries)
+    if budget and size > budget:
+        raise OverBudget(max(1, len(entries) * budget // size))
+    return size
 
 
 def _events(audit: AuditEvent, items: Sequence[tuple[str, bytes]], tokens: Sequence[bytes]) -> tuple[AuditEvent, ...]:

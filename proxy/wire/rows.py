@@ -74,6 +74,15 @@ def _size(buf: bytes, field: int, stop: int) -> int:
     return size
 
 
+def after(buf: bytes, start: int, count: int) -> int:
+    """The offset behind the first `count` whole messages of `buf[start:]`, or its end if they are fewer."""
+    at = start
+    while count > 0 and at < len(buf):
+        at += 1 + _head_at(buf, at + 1)[0]
+        count -= 1
+    return at
+
+
 def rewrite(buf: bytes, start: int, end: int, columns: tuple[int, ...], replacements: list[bytes | None]) -> bytes:
     """The same rows with the fields of `columns` replaced, in the order in which collect() gave them.
 

@@ -132,6 +132,34 @@ def test_a_server_that_does_not_read(pgveil: Pgveil, shop: str, chaos: Chaos, ta
     assert pgveil.rss - before < GROWTH
 
 
+@pytest.fixture
+def large(pgveil: Pgveil, shop: str) -> Iterator[str]:
+    """The table with 150 values of 1 MB; to the server they are 150 tokens, which fit into one packet."""
+    with pgveil.connect(shop) as link:
+        link.execute("TRUNCATE people")
+        for number in range(150):
+            link.execute("INSERT INTO people VALUES (%s, %s)", (number, f"{number:08d}{'x' * (MB - 8)}@example.com"))
+    yield "SELECT id, email FROM people ORDER BY id"
+
+
+def test_large_values(pgveil: Pgveil, shop: str, large: str) -> None:
+    """A few of them at once are here, however many the client asks for, and others are served meanwhile."""
+    before = pgveil.rss
+    with WireClient.login(pgveil.port, shop) as slow:
+        slow.send(f'Query "{large}"')
+        slow.read_frame(30)
+        with pgveil.connect(shop) as other:
+            found = other.execute("SELECT left(id::text, 9) FROM people WHERE id = 7").fetchone()
+            assert found == ("7",)
+        assert pgveil.rss - before < GROWTH / 2
+        sizes = []
+        while (frame := slow.read_frame(30))[:1] != b"Z":
+            sizes.append(len(frame))
+            slow.received.clear()
+            assert pgveil.rss - before < GROWTH / 2
+    assert sizes[:-1] == [1 + 4 + 2 + 4 + len(str(n)) + 4 + MB + len("@example.com") for n in range(150)]
+
+
 # ---- gone at any moment
 
 

@@ -86,6 +86,17 @@ async def test_batches_of_every_size(shelf: Shelf, count: int) -> None:
 
 
 @asynchronous
+async def test_reading_stops_when_enough_bytes_are_read(shelf: Shelf) -> None:
+    async with opened(shelf) as store:
+        await put(store, *[entry(number, sealed=bytes(1000)) for number in range(8)], entry(8, sealed=None))
+        tokens = [_token(number) for number in range(9)]
+        assert len(await store.get(tokens, 2500)) == 3
+        assert len(await store.get(tokens, 1)) == 1
+        assert len(await store.get(tokens, 100_000)) == 9
+        assert await store.get([_token(9)], 1) == {}
+
+
+@asynchronous
 async def test_fifty_writers_of_one_token_agree(shelf: Shelf) -> None:
     async with opened(shelf) as store:
         macs = [bytes((number,)) * 32 for number in range(50)]

@@ -13,7 +13,7 @@ from proxy import tokens
 from proxy.errors import Bug, Unavailable
 from proxy.vault.chain import AuditEvent
 from proxy.vault.committer import Limits
-from proxy.vault.faults import Damaged, KeyFault
+from proxy.vault.faults import Damaged, KeyFault, OverBudget
 from proxy.vault.memory import MemoryStore
 from proxy.vault.vault import Absent, Entry, Erased, Mode, Vault
 from tests.vault.kit import asynchronous, provider, sources
@@ -95,6 +95,30 @@ async def test_what_is_not_ours_is_not_in_the_answer_and_ours_without_entry_is_a
         foreign = [tokens.random(bytes(32), bytes(12)), b"", b"x" * 36, b"\xff" * 36, stored.upper(), stored[:-1]]
         assert await vault.reveal([stored, absent, *foreign]) == {stored: Entry("email", ANN), absent: Absent()}
         assert await vault.reveal([]) == {}
+
+
+@pytest.mark.parametrize("cache", [0, 64 << 20])
+@asynchronous
+async def test_values_that_pass_the_budget_are_not_read(shelf: Shelf, cache: int) -> None:
+    async with opened(shelf, limits=Limits(cache_bytes=cache)) as vault:
+        values = [("email", b"%d" % number + b"x" * 10_000) for number in range(10)]
+        tokens = await vault.tokenise(values)
+        with pytest.raises(OverBudget) as told:
+            await vault.reveal(tokens, 60_000)
+        assert 4 <= told.value.fits <= 6
+        assert len(await vault.reveal(tokens[:5], 60_000)) == 5
+        assert len(await vault.reveal(tokens)) == 10
+
+
+@asynchronous
+async def test_more_than_is_read_at_once_comes_all_the_same(shelf: Shelf) -> None:
+    """Of many readers together too, and what is not there is absent, not unread."""
+    async with opened(shelf, limits=Limits(cache_bytes=0)) as vault:
+        tokens = await vault.tokenise([("email", b"%d" % number + b"x" * (3 << 20)) for number in range(6)])
+        lost = vault.find([("email", BOB)])
+        one, *others = await asyncio.gather(vault.reveal(tokens + lost), *[vault.reveal([token]) for token in tokens])
+        assert [one[token] for token in tokens] == [each[token] for each, token in zip(others, tokens, strict=True)]
+        assert one[lost[0]] == Absent()
 
 
 @asynchronous

@@ -218,7 +218,7 @@ class Store(MemoryStore):
         await self._reach()
         return await super().commit(group)
 
-    async def get(self, tokens: Any) -> dict[bytes, StoredEntry]:
+    async def get(self, tokens: Any, most: int = 0) -> dict[bytes, StoredEntry]:
         await self._reach()
         return dict(await super().get(tokens))
 

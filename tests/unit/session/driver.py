@@ -31,6 +31,7 @@ from proxy.session.effects import (
     Shown,
     ToClient,
     Tokenise,
+    TooMuch,
     ToServer,
 )
 from proxy.session.limits import DEFAULTS, Limits
@@ -142,7 +143,10 @@ class Vault:
             for item in request.items
         )
 
-    def reveal(self, request: Reveal, policy: World) -> Revealed:
+    def reveal(self, request: Reveal, policy: World) -> Revealed | TooMuch:
+        size = sum(len(self.values[token][1]) for _, token in request.tokens if token in self.values)
+        if request.budget and size > request.budget:
+            return TooMuch(max(1, len(request.tokens) * request.budget // size))
         access = request.context.access
         classes = policy.policy.classes
 

@@ -7,6 +7,7 @@ import pytest
 from proxy.errors import Bug, Refusal
 from proxy.session.effects import (
     Analyse,
+    Ask,
     CancelUpstream,
     Close,
     Failure,
@@ -346,6 +347,20 @@ def test_broken_bytes_of_the_server_end_the_link_quietly() -> None:
     link = fresh().client(STARTUP).server(b"\x00\x00\x00\x00\x01")
     assert link.closed and not link.to_client
     assert link.notes("protocol-fault")[0].facts["side"] == "server"
+
+
+def test_a_client_that_takes_no_more_is_not_sent_more() -> None:
+    link = Link()
+    link.client(query("select email from customers")).server(columns(EMAIL))
+    link.got()
+    link.session.client_full(True)
+    link.server(row(link.vault.token("email", b"a@b.c")))
+    assert link.got() == []
+    link.session.client_full(False)
+    assert link.drain().got() == [row(b"a@b.c")]
+    link.session.client_eof()
+    link.session.client_full(False)
+    assert not any(isinstance(effect, Ask) for effect in link.session.take_effects())
 
 
 # ---- catalog --------------------------------------------------------------------------------------------------------

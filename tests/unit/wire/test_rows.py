@@ -4,7 +4,7 @@ import pytest
 
 from proxy.errors import Bug, ProtocolFault
 from proxy.wire.messages import build_data_row, build_ready_for_query
-from proxy.wire.rows import collect, rewrite
+from proxy.wire.rows import after, collect, rewrite
 
 ROWS: list[list[bytes | None]] = [[b"1", b"ada", None, b""], [b"2", None, b"x" * 300, b"z"], [b"", b"", b"", b""]]
 DATA = b"".join(build_data_row(row) for row in ROWS)
@@ -32,6 +32,12 @@ def test_rewrite(columns: tuple[int, ...]) -> None:
         build_data_row([next(left) if c in columns else field for c, field in enumerate(row)]) for row in ROWS
     )
     assert rewrite(DATA, 0, len(DATA), columns, given) == expected
+
+
+def test_where_rows_end() -> None:
+    ends = [len(b"".join([build_data_row(row) for row in ROWS[:count]])) for count in range(len(ROWS) + 1)]
+    assert [after(DATA, 0, count) for count in range(len(ROWS) + 1)] == ends
+    assert after(DATA, ends[1], 1) == ends[2] and after(DATA, 0, 9) == len(DATA)
 
 
 def test_no_columns() -> None:
