@@ -13,7 +13,7 @@ from proxy.admin.app import Admin
 from proxy.config import Settings
 from proxy.documents import Fault, Faults
 from proxy.endpoints import Tcp, Unix
-from proxy.net.reload import PolicyFiles, read_policy
+from proxy.net.reload import PolicyFiles, read_policy, refuse_other_forms
 from proxy.net.reload import Sources as PolicySources
 from proxy.net.server import Server
 from proxy.net.tasks import Tasks
@@ -21,6 +21,7 @@ from proxy.net.tls import Certificates
 from proxy.net.upstream import Upstream
 from proxy.observe import REGISTRY, log
 from proxy.policy.rules import Policy
+from proxy.policy.values import form
 from proxy.vault.committer import Limits, Sources
 from proxy.vault.keys import load_provider
 from proxy.vault.store import Store
@@ -32,6 +33,11 @@ OpenStore = Callable[[Settings], Awaitable[Store]]
 def modes(policy: Policy) -> dict[str, Mode]:
     """Token mode of each class."""
     return {name: each.tokens for name, each in policy.classes.items()}
+
+
+def forms(policy: Policy) -> dict[str, str]:
+    """What equality means among the values of each class."""
+    return {name: form(each) for name, each in policy.classes.items()}
 
 
 async def open_vault(settings: Settings, policy: Policy, store: Store, tasks: Tasks) -> Vault:
@@ -93,7 +99,7 @@ async def serve(settings: Settings, open_store: OpenStore, ready_line: Callable[
         vault = await _opened(settings, policy, open_store, tasks)
         stack.push_async_callback(vault.close)
         server = Server(settings, vault, policy, target, ready_line, certificates)
-        files = PolicyFiles(settings, sources, policy, server.policy_changed)
+        files = PolicyFiles(settings, sources, policy, server.policy_changed, vault.recall)
         _start_admin(settings, server, files, certificates, stack)
         loop.add_signal_handler(signal.SIGHUP, _hangup, files, certificates, server)
         tasks.repeat(_looking(files), settings.policy_poll, "policy")
@@ -134,10 +140,13 @@ def _nothing() -> None:
 
 
 async def _opened(settings: Settings, policy: Policy, open_store: OpenStore, tasks: Tasks) -> Vault:
-    """The vault, which owns its store from then on."""
+    """The vault, which owns its store from then on. Raises Faults too: the policy is not the one it was filled by."""
     store = await open_store(settings)
     try:
-        return await open_vault(settings, policy, store, tasks)
+        vault = await open_vault(settings, policy, store, tasks)
+        vault.configure(modes(policy), forms(policy))
+        refuse_other_forms(policy, vault.recall)
+        return vault
     except BaseException:
         await store.close()
         raise

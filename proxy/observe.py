@@ -271,6 +271,12 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Values found in a protected column that are no tokens, by class.",
         **{"class": MOST_CLASSES},
     ),
+    _counter(
+        "unknown_tokens",
+        "Tokens in protected columns that the vault did not make or has no value for, by class.",
+        why=("foreign", "lost"),
+        **{"class": MOST_CLASSES},
+    ),
     _latency("vault_seconds", "Time of a call to the vault.", call=("tokenise", "find", "reveal", "erase")),
     _latency("audit_seconds", "Time until an audit row was durable."),
     _counter(

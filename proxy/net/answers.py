@@ -72,7 +72,9 @@ class Answers:
             return WAIT if seen is None else self._revealed(request, seen)
         if isinstance(request, Tokenise):
             items = self._items(request.items)
-            tokens = self._vault.tokenise_cached(_pairs(items))
+            # Whether a token written through belongs there is not known without asking.
+            known = len(items) == len(request.items)
+            tokens = self._vault.tokenise_cached(_pairs(items)) if known else None
             return WAIT if tokens is None else (self._woven(request.items, tokens), self._written(request))
         if isinstance(request, LoadCatalog) and not request.fresh:
             if not self._worlds.protects(request.database):
@@ -155,9 +157,28 @@ class Answers:
     async def _tokenise(self, request: Tokenise) -> Answer:
         began = perf_counter()
         items = self._items(request.items)
+        if len(items) < len(request.items):
+            refusal = await self._misplaced([item for item in request.items if self._passes(item)])
+            if refusal is not None:
+                return Failure(refusal), [_event(request.context, "refuse", refusal.code, "")]
         tokens = await self._vault.tokenise(_pairs(items))
         took("vault_seconds", perf_counter() - began, call="tokenise")
         return self._woven(request.items, tokens), self._written(request)
+
+    async def _misplaced(self, through: Sequence[Item]) -> Refusal | None:
+        """A token that is written through has to be of the column's class: in another column it would compare with
+        nothing that it equals, and lead those who may read that class to a value of this one."""
+        known = await self._vault.acquaint({item.canonical for item in through})
+        for item in through:
+            there = known.get(item.canonical)
+            if there != item.class_name:
+                what = "has no value in the vault" if there is None else f"is of class {there}"
+                return Refusal(
+                    "token-misplaced",
+                    f"a token that is to be written to a column of class {item.class_name} {what}",
+                    "Write it only to columns of its own class.",
+                )
+        return None
 
     def _written(self, request: Tokenise) -> Sequence[Event]:
         """Writes are counted; what was stored is its own record."""
@@ -211,6 +232,9 @@ class Answers:
         """What may be seen, and the events that say so."""
         if request.mixed:
             self._worlds.mixed(request.context.principal.database, request.mixed)
+        strays = {name for name, token in request.tokens if name and token not in seen}
+        if strays:
+            self._worlds.strayed(request.context.principal.database, strays)
         showing = _Showing(self._worlds.policy.classes, request.context, self._vault)
         tokens: dict[bytes, Shown] = {}
         plain: dict[tuple[str, bytes], Shown] = {}

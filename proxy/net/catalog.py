@@ -7,8 +7,8 @@ transaction with open DDL can stop it; what would (pg_get_expr from 17 on, pg_ge
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, Final, final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar, final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -16,6 +16,7 @@ import asyncpg
 from proxy.errors import Unavailable
 from proxy.sql.catalog import Catalog, Column, Function, ProtectedColumn, Relation
 
+T = TypeVar("T")
 RELATIONS: Final = """
 SELECT c.oid, n.nspname, c.relname, c.relkind::pg_catalog.text, c.relpersistence::pg_catalog.text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -80,6 +81,16 @@ ORDER BY here
 TOKEN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"  # as `tokens` has it
 # A scan in physical order: where values are older than pgveil, they are at the start. Some million rows a second.
 LOOK_SECONDS: Final = 2
+# Some of the tokens in a column: from the start, where the oldest rows are, and from blocks all over the table.
+SAMPLE: Final = 100
+SAMPLED_BLOCKS: Final = 20.0
+TOKENS: Final = """
+(SELECT {column}::pg_catalog.text FROM {table} WHERE {column}::pg_catalog.text ~ $1 LIMIT {sample})
+UNION
+(SELECT {column}::pg_catalog.text FROM {table} TABLESAMPLE SYSTEM ($2) WHERE {column}::pg_catalog.text ~ $1
+ LIMIT {sample})
+"""
+BLOCKS: Final = "SELECT relpages FROM pg_catalog.pg_class WHERE oid = $1"
 PLAINTEXT: Final = "SELECT EXISTS (SELECT FROM {table} WHERE {column}::pg_catalog.text !~ $1)"
 # Read before search_path is emptied: what our account starts with is the database's or server's default.
 UNREADABLE: Final = '"'  # no list of names: not known
@@ -124,7 +135,20 @@ class CatalogReader:
     async def plaintext(self, database: str | None, columns: Sequence[ProtectedColumn]) -> dict[str, bool]:
         """Label -> whether the column holds values that are no tokens, of those that the account may read, to the end
         and in time. Only truth values leave the server. Never raises: it is no more than a look."""
-        found: dict[str, bool] = {}
+        return await self._look(database, columns, _holds_plaintext)
+
+    async def tokens(self, database: str | None, columns: Sequence[ProtectedColumn]) -> dict[str, tuple[bytes, ...]]:
+        """Label -> some of the texts in the column that look like tokens (none: it has none), of those columns that the
+        account may read in time. Never raises."""
+        return await self._look(database, columns, _some_tokens)
+
+    async def _look(
+        self,
+        database: str | None,
+        columns: Sequence[ProtectedColumn],
+        look: "Callable[[asyncpg.Connection[Any], ProtectedColumn], Awaitable[T | None]]",
+    ) -> dict[str, T]:
+        found: dict[str, T] = {}
         try:
             connection = await self.connect(database)
         except Unavailable:
@@ -132,14 +156,25 @@ class CatalogReader:
         try:
             await connection.execute(f"SET row_security = off; SET statement_timeout = '{LOOK_SECONDS}s'")
             for column in columns:
-                plain = await _holds_plaintext(connection, column)
-                if plain is not None:
-                    found[column.label] = plain
+                seen = await look(connection, column)
+                if seen is not None:
+                    found[column.label] = seen
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             pass  # the rest stays unknown
         finally:
             connection.terminate()
         return found
+
+
+async def _some_tokens(connection: "asyncpg.Connection[Any]", column: ProtectedColumn) -> tuple[bytes, ...] | None:
+    table = f"{quoted(column.schema)}.{quoted(column.table)}"
+    query = TOKENS.format(column=quoted(column.name), table=table, sample=SAMPLE)
+    try:
+        blocks = await connection.fetchval(BLOCKS, column.relation_oid) or 0
+        share = min(100.0, 100.0 * SAMPLED_BLOCKS / max(blocks, 1))
+        return tuple([row[0].encode() for row in await connection.fetch(query, TOKEN, share)])
+    except (asyncpg.PostgresError, TimeoutError):
+        return None
 
 
 async def _holds_plaintext(connection: "asyncpg.Connection[Any]", column: ProtectedColumn) -> bool | None:

@@ -25,7 +25,7 @@ from proxy.net.check_roles import check_accounts, check_roles
 from proxy.net.check_rows import IsOurs, ask_checks, look_at_rows
 from proxy.net.check_targets import check_classes, check_types, find_targets, untold
 from proxy.net.check_vault import CONFIGURATION, OpenStore, check_vault
-from proxy.net.reload import read_policy
+from proxy.net.reload import read_policy, refuse_other_forms
 from proxy.net.tls import contexts
 from proxy.policy.rules import Policy
 from proxy.sql.catalog import snapshot
@@ -45,10 +45,11 @@ async def check(settings: Settings, open_store: OpenStore) -> list[Finding]:
     """
     findings = [Finding("warning", "setting", CONFIGURATION, 0, text, "") for text in settings.warnings]
     findings += check_tls(settings.tls)
-    keyring, found = await check_vault(settings, open_store)
+    keyring, facts, found = await check_vault(settings, open_store)
     findings += found
     try:
         sources, policy = read_policy(settings)
+        refuse_other_forms(policy, facts.get)
     except Faults as faults:
         return findings + [_policy_fault(fault) for fault in faults.faults]
     ours = None if keyring is None else partial(is_ours, keyring.tag_key)

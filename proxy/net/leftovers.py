@@ -25,13 +25,34 @@ class Looks(Protocol):
 
 
 @final
+class Pace:
+    """When columns may be looked at again."""
+
+    def __init__(self) -> None:
+        self._due: dict[tuple[str, str], float] = {}  # (database, label) -> from when on
+
+    def due(self, database: str, columns: Sequence[ProtectedColumn]) -> list[ProtectedColumn]:
+        """Those of the columns that may be looked at now; they may not again before `done`, or for a little while."""
+        now = asyncio.get_running_loop().time()
+        due = [column for column in columns if self._due.get((database, column.label), 0.0) <= now]
+        for column in due:
+            self._due[(database, column.label)] = now + LEAST
+        return due
+
+    def done(self, database: str, columns: Sequence[ProtectedColumn], began: float) -> None:
+        now = asyncio.get_running_loop().time()
+        for column in columns:
+            self._due[(database, column.label)] = now + max(LEAST, REST * (now - began))
+
+
+@final
 class Leftovers:
     """See the module."""
 
     def __init__(self, looks: Looks) -> None:
         self._looks: Final = looks
         self._known: dict[str, frozenset[str]] = {}
-        self._due: dict[tuple[str, str], float] = {}  # (database, label) -> when it may be looked at again
+        self._pace: Final = Pace()
 
     def of(self, database: str) -> frozenset[str]:
         """Labels: 'schema.table.column'."""
@@ -52,18 +73,13 @@ class Leftovers:
 
     async def look_again(self, database: str, columns: Sequence[ProtectedColumn]) -> bool:
         """The same for those of the columns that are known to hold some and were not looked at just now."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         known = self.of(database)
-        due = [c for c in columns if c.label in known and self._due.get((database, c.label), 0.0) <= began]
+        due = self._pace.due(database, [column for column in columns if column.label in known])
         if not due:
             return False
-        for column in due:
-            self._due[(database, column.label)] = began + LEAST
+        began = asyncio.get_running_loop().time()
         changed = await self.look(database, due)
-        ended = loop.time()
-        for column in due:
-            self._due[(database, column.label)] = ended + max(LEAST, REST * (ended - began))
+        self._pace.done(database, due, began)
         return changed
 
     def _now(self, database: str, labels: Collection[str]) -> bool:

@@ -13,19 +13,25 @@ from proxy.documents import Fault, Faults
 from proxy.observe import count, log, set_gauge
 from proxy.policy.load import load
 from proxy.policy.rules import Policy
+from proxy.policy.values import form
 
 Sources = tuple[tuple[str, str], ...]
+Recall = Callable[[str], str | None]
 
 
 @final
 class PolicyFiles:
-    """The policy of a running process. faults: of the files as they are now; none while the policy in use is theirs."""
+    """The policy of a running process. recall: what the vault remembers. faults: of the files as they are now; none
+    while the policy in use is theirs."""
 
-    def __init__(self, settings: Settings, sources: Sources, policy: Policy, changed: Callable[[Policy], None]) -> None:
+    def __init__(
+        self, settings: Settings, sources: Sources, policy: Policy, changed: Callable[[Policy], None], recall: Recall
+    ) -> None:
         self._settings: Final = settings
         self._sources: Sources | None = sources  # what was last judged; None: they could not be read
         self._seen: Sources | None = sources  # at the last look
         self._changed = changed
+        self._recall = recall
         self.policy = policy
         self.faults: tuple[str, ...] = ()
         set_gauge("policy_loaded_timestamp_seconds", time.time())
@@ -41,6 +47,7 @@ class PolicyFiles:
             self._sources = sources
             _refuse_empty(sources)
             policy = load(sources)
+            refuse_other_forms(policy, recall=self._recall)
         except Faults as faults:
             if isinstance(faults, ConfigFaults):
                 self._sources = self._seen = None
@@ -72,6 +79,20 @@ def _refuse_empty(sources: Sources) -> None:
     empty = [path for path, text in sources if not text.strip()]
     if empty:
         raise Faults([Fault(path, 0, "the policy file is empty", "`version: 1` protects nothing") for path in empty])
+
+
+def refuse_other_forms(policy: Policy, recall: Recall) -> None:
+    """Raises Faults for classes whose first values got their tokens in another way than the policy asks for now:
+    searches would miss these values, and UNIQUE would not see them."""
+    faults: list[Fault] = []
+    for name, each in policy.classes.items():
+        was, now = recall(f"class {name}"), form(each)
+        if was is not None and was != now:
+            place = next(((rule.file, rule.line) for rule in policy.rules if rule.class_name == name), ("policy", 0))
+            message = f"class '{name}' has values whose tokens were made from {was}; now it would be from {now}"
+            faults.append(Fault(*place, message, "put it back; for the new form use a class of another name"))
+    if faults:
+        raise Faults(faults)
 
 
 def read_policy(settings: Settings) -> tuple[Sources, Policy]:

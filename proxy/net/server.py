@@ -23,6 +23,7 @@ from proxy.net.upstream import Upstream
 from proxy.net.worlds import Worlds
 from proxy.observe import add_gauge, count, log, set_gauge
 from proxy.policy.rules import Policy
+from proxy.policy.values import form
 from proxy.session.limits import Limits
 from proxy.session.session import SHUTDOWN, Session
 from proxy.session.state import error_response
@@ -30,6 +31,7 @@ from proxy.session.world import World
 from proxy.vault.vault import Vault
 
 TICK: Final = 1.0  # seconds between looks at time-outs
+PROBE: Final = 5.0  # seconds between writes to the vault that show that it can be written; each is an fsync
 CATALOG_RETRY: Final = 5.0  # seconds between tries to read a first catalog
 LAST_WORDS: Final = 0.5  # seconds for telling clients that they are cut off; most sockets take it at once
 # Threads that make plans: the work is Python's, more would only take turns.
@@ -63,9 +65,9 @@ class Server:
         self._listeners = Listeners(lambda: _Arrival(self, False), lambda: _Arrival(self, True))
         self._analysers = ThreadPoolExecutor(ANALYSERS, "analyse")
         reader = CatalogReader(settings.catalog.text, settings.timeouts.catalog)
-        self.worlds = Worlds(reader, policy, settings.limits.plans, self._renew, self._tasks)
+        self.worlds = Worlds(reader, policy, settings.limits.plans, self._renew, self._tasks, vault)
         self._answers = Answers(vault, self.worlds, self._analysers, settings.timeouts.analyse)
-        self._vault_answers = True
+        self._vault_answers = self._vault_writes = True
         self._stopping = asyncio.Event()
         self._empty = asyncio.Event()
 
@@ -81,6 +83,7 @@ class Server:
             await self._listeners.open(self._settings.listen)
             self._tasks.repeat(self._tick, TICK, "tick")
             self._tasks.repeat(self._look_at_vault, TICK, "vault")
+            self._tasks.repeat(self._probe_vault, PROBE, "vault writes")
             self._tasks.repeat(self._look_at_catalog, CATALOG_RETRY, "catalog")
             self._tasks.repeat(self._refresh, self._settings.catalog_refresh, "refresh")
             self._tasks.spawn(self._look_at_catalog(), "first catalog")
@@ -141,6 +144,19 @@ class Server:
             self._vault_answers = True
         except Unavailable:
             self._vault_answers = False
+
+    async def _probe_vault(self) -> None:
+        """A real write: a full disk, a file system that has become read-only and a lost lock show in nothing else."""
+        try:
+            await self._vault.remember({"probe": "written"})
+            well = True
+        except Unavailable as gone:
+            well = False
+            if self._vault_writes:
+                log("vault-not-written", "error", reason=str(gone)[:200])
+        if well and not self._vault_writes:
+            log("vault-written-again")
+        self._vault_writes = well
 
     async def _look_at_catalog(self) -> None:
         """For /readyz: until some catalog could be read, no client gets a protected column, so try the one that
@@ -214,7 +230,7 @@ class Server:
     def policy_changed(self, policy: Policy) -> None:
         """A new policy was read without faults."""
         modes = {name: each.tokens for name, each in policy.classes.items()}
-        self._vault.configure(modes)
+        self._vault.configure(modes, {name: form(each) for name, each in policy.classes.items()})
         self.worlds.renew(policy)
         for link in list(self._links):
             link.run(link.session.policy_changed)
@@ -228,11 +244,14 @@ class Server:
             "links": len(self._links),
             "draining": self._stopping.is_set(),
             "vault": self._vault_answers,
+            "vault_writes": self._vault_writes,
+            "columns": self.worlds.strangers.told(),
             "catalog": catalog,
             "catalogs_unread": list(unread),
             "drift": drift,
         }
-        return not self._stopping.is_set() and self._vault_answers and catalog, details
+        vault = self._vault_answers and self._vault_writes and self.worlds.strangers.ready
+        return not self._stopping.is_set() and vault and catalog, details
 
 
 @final

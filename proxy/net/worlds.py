@@ -10,6 +10,7 @@ from typing import Final, Protocol, final
 
 from proxy.errors import Unavailable
 from proxy.net.leftovers import Leftovers, Looks
+from proxy.net.strangers import Records, Samples, Strangers
 from proxy.net.tasks import Tasks
 from proxy.observe import count, log
 from proxy.policy.rules import Policy
@@ -18,19 +19,27 @@ from proxy.sql.catalog import Catalog, ProtectedColumn, Snapshot, snapshot
 
 # Seconds between readings that a name which is not there gives rise to. One costs some tens of milliseconds.
 DOUBTS: Final = 0.2
+STRAYS: Final = "write these rows anew, then send SIGHUP; until then comparisons with the column are refused"
 
 
-class Reader(Looks, Protocol):
+class Reader(Looks, Samples, Protocol):
     async def read(self, database: str) -> Catalog:
         """All of one database, in one snapshot. Raises Unavailable."""
 
 
 @final
 class Worlds:
-    """plans: shapes whose plans a world keeps. changed: called with each new world. tasks: owns the readings."""
+    """plans: shapes whose plans a world keeps. changed: called with each new world. tasks: owns the readings. records:
+    the vault."""
 
     def __init__(
-        self, reader: Reader, policy: Policy, plans: int, changed: Callable[[World], None], tasks: Tasks
+        self,
+        reader: Reader,
+        policy: Policy,
+        plans: int,
+        changed: Callable[[World], None],
+        tasks: Tasks,
+        records: Records,
     ) -> None:
         self._plans: Final = plans
         self._reader: Final = reader
@@ -41,6 +50,8 @@ class Worlds:
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._failed: set[str] = set()  # databases whose last reading failed
         self._leftovers: Final = Leftovers(reader)
+        self._strays: dict[str, frozenset[str]] = {}  # labels; no look can show that there are none left
+        self.strangers: Final = Strangers(reader, records)
         self._doubts: dict[str, float] = {}  # when the last reading for a doubt began
         self._version = 0
 
@@ -77,7 +88,7 @@ class Worlds:
             task.add_done_callback(lambda done: self._done(database, done))
         await asyncio.shield(task)
         world = self._worlds[database]  # the policy may have been renewed since the reading ended
-        if doubted and await self._leftovers.look_again(database, self._comparable(world.snapshot)):
+        if doubted and await self._look_again(database, world.snapshot):
             self._lay_again(database)
         return self._worlds[database]
 
@@ -107,14 +118,22 @@ class Worlds:
             raise
         self._failed.discard(database)
         known = self._worlds.get(database)
+        laid = snapshot(catalog, self.policy, 0)
         if known is None:
-            await self._leftovers.look(database, self._comparable(snapshot(catalog, self.policy, 0)))
+            await self._leftovers.look(database, comparable(laid))
+            await self._acquaint(database, protected(laid))
+        elif known.snapshot.catalog != catalog:
+            there = {(column.label, column.relation_oid) for column in protected(known.snapshot)}
+            news = [column for column in protected(laid) if (column.label, column.relation_oid) not in there]
+            await self._acquaint(database, news)
+        known = self._worlds.get(database)
         if known is None or known.snapshot.catalog != catalog or known.policy is not self.policy:
             self._replace(database, catalog)
 
     def _replace(self, database: str, catalog: Catalog) -> World:
         self._version += 1
-        laid = snapshot(catalog, self.policy, self._version, self._leftovers.of(database))
+        mixed = self._leftovers.of(database) | self._strays.get(database, frozenset())
+        laid = snapshot(catalog, self.policy, self._version, mixed, self.strangers.of(database))
         world = World(self.policy, laid, self._version, self._plans)
         self._worlds[database] = world
         count("catalog_refreshes", outcome="loaded")
@@ -135,6 +154,8 @@ class Worlds:
         """Another policy from now on, over the catalogs as they are known."""
         self.policy = policy
         for database, world in list(self._worlds.items()):
+            laid = snapshot(world.snapshot.catalog, policy, 0)
+            self.strangers.suspect(database, protected(laid), protected(world.snapshot))
             self._replace(database, world.snapshot.catalog)
             self._tasks.spawn(self._look(database, False), f"rows {database}")
 
@@ -145,25 +166,47 @@ class Worlds:
         if self._leftovers.seen(database, labels):
             self._lay_again(database)
 
+    def strayed(self, database: str, classes: Collection[str]) -> None:
+        """Tokens that are none of the vault's were seen in columns of these classes."""
+        world = self._worlds.get(database)
+        found = [] if world is None else [c.label for c in comparable(world.snapshot) if c.class_name in classes]
+        if self._keep_strays(database, found):
+            self._lay_again(database)
+
+    def _keep_strays(self, database: str, labels: Collection[str]) -> bool:
+        """True: that is news."""
+        known = self._strays.get(database, frozenset())
+        for label in sorted(set(labels) - known):
+            log("stray-tokens", "error", database=database, column=label, advice=STRAYS)
+        self._strays[database] = known.union(labels)
+        return self._strays[database] != known
+
     def look_again(self) -> None:
         """The operator says that such rows have been put right."""
+        strays, self._strays = self._strays, {}
         for database in self._worlds:
-            self._tasks.spawn(self._look(database, True), f"rows {database}")
+            self._tasks.spawn(self._look(database, True, bool(strays.get(database))), f"rows {database}")
 
-    async def _look(self, database: str, trusted: bool) -> None:
-        if await self._leftovers.look(database, self._comparable(self._worlds[database].snapshot), trusted):
+    async def _look(self, database: str, trusted: bool, news: bool = False) -> None:
+        laid = self._worlds[database].snapshot
+        changed = await self._leftovers.look(database, comparable(laid), trusted)
+        if await self._acquaint(database, protected(laid)) or changed or news:
             self._lay_again(database)
+
+    async def _acquaint(self, database: str, columns: list[ProtectedColumn]) -> bool:
+        """Show tokens of the columns to the vault. True: something changed."""
+        seen = await self.strangers.look(database, columns)
+        deterministic = {column.label for column in columns if column.deterministic}
+        return self._keep_strays(database, seen.stray & deterministic) or seen.changed
+
+    async def _look_again(self, database: str, laid: Snapshot) -> bool:
+        changed = await self._leftovers.look_again(database, comparable(laid))
+        return (await self.strangers.look_again(database, protected(laid))).changed or changed
 
     def _lay_again(self, database: str) -> None:
         world = self._worlds.get(database)
         if world is not None:
             self._replace(database, world.snapshot.catalog)
-
-    @staticmethod
-    def _comparable(laid: Snapshot) -> list[ProtectedColumn]:
-        """Columns whose tokens are compared."""
-        tables = laid.protected_tables.values()
-        return [column for table in tables for column in table.values() if column.deterministic]
 
     async def refresh(self) -> None:
         """Read every known database's catalog anew. A failure leaves what is known: a table that has changed meanwhile
@@ -174,3 +217,13 @@ class Worlds:
             except Unavailable as gone:
                 count("catalog_refreshes", outcome="failed")
                 log("catalog-unavailable", "warning", database=database, what=gone.what)
+
+
+def protected(laid: Snapshot) -> list[ProtectedColumn]:
+    """All protected columns that are there."""
+    return [column for table in laid.protected_tables.values() for column in table.values() if column.relation_oid]
+
+
+def comparable(laid: Snapshot) -> list[ProtectedColumn]:
+    """Those whose tokens are compared."""
+    return [column for column in protected(laid) if column.deterministic]

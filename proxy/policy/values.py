@@ -95,6 +95,17 @@ def check(value_class: ValueClass, canonical: bytes, type_name: str = "text") ->
     return (fold(text) if normal is None else normal).encode()
 
 
+def form(value_class: ValueClass) -> str:
+    """What decides which token a value of the class gets, in words. The vault remembers it with the class's first
+    value: under another one, equal values would have unequal tokens."""
+    if not value_class.deterministic:
+        return "random tokens"
+    if not value_class.canonicalize:
+        return "values as they are"
+    region = f", region {value_class.region}" if value_class.kind == "phone" and value_class.region else ""
+    return f"normal form {FORMS[value_class.kind]}{region}"
+
+
 def normalize(kind: Kind, value: str, region: str | None = None) -> str | None:
     """The normal form of a value, None if its kind does not recognise it. region: two letters, for phone numbers."""
     if len(value) > LONGEST.get(kind, len(value)):

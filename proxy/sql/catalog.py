@@ -26,6 +26,7 @@ from proxy.sql.touch import Touch
 # Why a table is closed that a transaction made before it came back to a savepoint: it may be there or not.
 UNSURE: Final = "it may have been made in this transaction; commit first"
 _EMPTY: Final[Mapping[Name, str]] = MappingProxyType({})
+_EMPTY_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +125,16 @@ class Snapshot:
         return replace(self, overlaid=overlaid, touches=self.touches.with_names((table,)))
 
 
-def snapshot(catalog: Catalog, policy: Policy, version: int, mixed: frozenset[str] = frozenset()) -> Snapshot:
+def snapshot(
+    catalog: Catalog,
+    policy: Policy,
+    version: int,
+    mixed: frozenset[str] = frozenset(),
+    foreign: Mapping[str, str] = _EMPTY_LABELS,
+) -> Snapshot:
     """Lay `policy` over `catalog`. version: grows with each snapshot of a process. mixed: labels of columns in which
-    values that are no tokens were seen."""
-    protection = lay(catalog, policy, mixed)
+    values that are no tokens were seen. foreign: labels of those with other tokens than of their values -> which."""
+    protection = lay(catalog, policy, mixed, foreign)
     by_name: dict[str, tuple[Relation, ...]] = {}
     for relation in catalog.relations:
         by_name[relation.name] = (*by_name.get(relation.name, ()), relation)

@@ -11,6 +11,7 @@ from proxy.errors import Refusal
 from proxy.sql.expressions import Expressions
 from proxy.sql.findings import Findings
 from proxy.sql.plan import CopyPlan, Edit, Output, SessionEffect, StatementPlan
+from proxy.sql.predicates import at_home
 from proxy.sql.queries import Queries
 from proxy.sql.reads import only_reads
 from proxy.sql.referee import Node, Statement
@@ -100,6 +101,9 @@ class Copies:
         touched = tuple(self._tables.touched)
         if not any(into):
             return StatementPlan("copy", touched)
+        for column in into:
+            if column is not None:
+                at_home(column, "equal values would not be equal to them")
         form, encoding = self._form(node, names)
         copy = CopyPlan(form, encoding, into, names)
         return StatementPlan("copy", touched, effects=(SessionEffect("copy-in"),), copy=copy)

@@ -84,11 +84,23 @@ def comparable(column: ProtectedColumn) -> None:
             "Use `tokens: deterministic` for the class, or look for the row by another column.",
             column=column.label,
         )
+    at_home(column, "a comparison would miss those rows")
     if column.mixed:
         raise Refusal(
             "plaintext-rows",
             f"column {column.label} holds values that are no tokens: a comparison would miss those rows",
             "Write them anew through pgveil: UPDATE … SET column = 'value'.",
+            column=column.label,
+        )
+
+
+def at_home(column: ProtectedColumn, why: str) -> None:
+    """Raises Refusal if what lies in the column is of another vault, class or type than what would be put there."""
+    if column.foreign:
+        raise Refusal(
+            "foreign-tokens",
+            f"column {column.label} holds {column.foreign}: {why}",
+            "Start pgveil with the vault, keys and policy that these rows were written with, or empty the column.",
             column=column.label,
         )
 
@@ -200,7 +212,7 @@ def merge(left: ProtectedColumn, right: ProtectedColumn, construct: str) -> Prot
         raise _mismatch(left, right, f"classes {left.class_name} and {right.class_name} differ", construct)
     if (left.stored.name == "uuid") != (right.stored.name == "uuid"):
         raise _mismatch(left, right, "their types differ", construct)
-    made = replace(left, mixed=left.mixed or right.mixed)
+    made = replace(left, mixed=left.mixed or right.mixed, foreign=left.foreign or right.foreign)
     if left.facade == right.facade:
         return made
     if not {left.facade.name, right.facade.name} <= {"text", "varchar"}:
@@ -253,6 +265,7 @@ def assign(column: ProtectedColumn | None, label: str, term: Term, findings: Fin
         return
     findings.assigned[column.label] = column
     if isinstance(term, Value):
+        at_home(column, "equal values would not be equal to them")
         findings.place(term, column, "write")
     elif isinstance(term, Held):
         _copy(column, term.column)
@@ -266,6 +279,9 @@ def assign(column: ProtectedColumn | None, label: str, term: Term, findings: Fin
 
 
 def _copy(target: ProtectedColumn, source: ProtectedColumn) -> None:
+    if source.foreign != target.foreign:
+        at_home(source, "they would be among those of another kind")
+        at_home(target, "equal values would not be equal to them")
     if source.mixed and not target.mixed:
         comparable(source)  # its rows without tokens would be missed in the target too
     if target.class_name != source.class_name:

@@ -19,6 +19,7 @@ TOKEN_LENGTH: Final = 36
 HEADER: Final = 4  # atttypmod of varchar(n) and char(n) is n + VARHDRSZ
 TABLES: Final = frozenset("rp")
 READING: Final = frozenset("vmrpf")
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 BUILDING: Final = "it runs statements that it builds as text"  # why such functions are refused
 
 
@@ -52,8 +53,11 @@ class Protection:
         return frozenset([name for part in parts for _, name in part])
 
 
-def lay(catalog: Catalog, policy: Policy, mixed: frozenset[str] = frozenset()) -> Protection:
-    """Lay `policy` over `catalog`. Total: what doesn't fit is closed and in `drift`. mixed: see `ProtectedColumn`."""
+def lay(
+    catalog: Catalog, policy: Policy, mixed: frozenset[str] = frozenset(), foreign: Mapping[str, str] = _NONE
+) -> Protection:
+    """Lay `policy` over `catalog`. Total: what doesn't fit is closed and in `drift`. mixed, foreign: labels of such
+    columns, see `ProtectedColumn`."""
     relations = {(r.schema, r.name): r for r in catalog.relations if not r.temporary}
     rules: dict[Name, list[Rule]] = {}
     for rule in policy.rules_for(catalog.database):
@@ -66,7 +70,7 @@ def lay(catalog: Catalog, policy: Policy, mixed: frozenset[str] = frozenset()) -
         else:
             work.protect(relation, of_table)
     work.inherit(catalog.relations)
-    work.mix(catalog.relations, mixed)
+    work.mix(catalog.relations, mixed, foreign)
     dependents = _dependents(catalog.relations, work)
     names = {*work.named(), *[name for _, name in dependents]}
     functions = _functions(catalog.functions, names)
@@ -125,18 +129,29 @@ class _Work:
                 if self._give(parent, child):
                     ready.append(child)
 
-    def mix(self, relations: tuple[Relation, ...], labels: frozenset[str]) -> None:
+    def mix(self, relations: tuple[Relation, ...], mixed: frozenset[str], foreign: Mapping[str, str]) -> None:
         """Rows of a child are its parent's, and a parent's may lie in any child: the family is mixed as one."""
         names = {r.oid: (r.schema, r.name) for r in relations}
         kin = [((r.schema, r.name), names[oid]) for r in relations for oid in r.parents if oid in names]
-        ready = [held for table in self.columns.values() for held in table.values() if held.label in labels]
+        held = [column for table in self.columns.values() for column in table.values()]
+        for column in held:
+            if column.label in mixed:
+                self._spread(column, kin, "")
+        for column in held:
+            if column.label in foreign:
+                self._spread(column, kin, foreign[column.label])
+
+    def _spread(self, first: ProtectedColumn, kin: list[tuple[Name, Name]], foreign: str) -> None:
+        """To the column, and to that of its name in all of its table's family."""
+        ready, done = [(first.schema, first.table)], set[Name]()
         while ready:
-            held = ready.pop()
-            name = (held.schema, held.table)
-            self.columns[name][held.name] = replace(held, mixed=True)
-            near = [b if a == name else a for a, b in kin if name in (a, b)]
-            found = [self.columns.get(each, {}).get(held.name) for each in near]
-            ready += [each for each in found if each is not None and not each.mixed]
+            name = ready.pop()
+            held = self.columns.get(name, {}).get(first.name)
+            if held is None or name in done:
+                continue
+            done.add(name)
+            self.columns[name][first.name] = replace(held, mixed=True, foreign=foreign or held.foreign)
+            ready += [b if a == name else a for a, b in kin if name in (a, b)]
 
     def _give(self, parent: Relation, child: Relation) -> bool:
         """True if the child got something that it did not have."""

@@ -80,7 +80,8 @@ class ProtectedColumn:
     class_name: policy class. deterministic: token mode. stored: type in the database (text, varchar, bpchar, uuid).
     facade: the type that clients see and whose rules the value obeys (policy `type`, else `stored`).
     relation_oid 0 and attnum 0: the table does not exist yet (declared by a CREATE TABLE of this link). mixed: values
-    that are no tokens have been seen in it, so that equality of tokens would miss rows.
+    that are no tokens have been seen in it, so that equality of tokens would miss rows. foreign: what other tokens than
+    those of its values it holds ('tokens of another vault'), '' if none are known.
     """
 
     schema: str
@@ -94,6 +95,7 @@ class ProtectedColumn:
     attnum: int
     write_tokens: bool = False
     mixed: bool = False
+    foreign: str = ""
 
     @property
     def label(self) -> str:

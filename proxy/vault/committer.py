@@ -6,7 +6,7 @@ Not here: what is written (vault), what is said about it (audit).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from proxy.vault import chain
@@ -54,6 +54,7 @@ class Write:
 
     entries: Sequence[StoredEntry] = ()
     events: Sequence[AuditEvent] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Committer:
@@ -105,7 +106,8 @@ class Committer:
         events = [event for write in writes for event in write.events]
         rows, head = await self._link(events) if events else ([], None)
         self._head_known = self._head_known and not rows
-        existing = await self._store.commit(Group(entries, rows, head, self._durable))
+        facts = {name: text for write in writes for name, text in write.facts.items()}
+        existing = await self._store.commit(Group(entries, rows, head, self._durable, facts))
         if rows:
             self._head, self._head_known, self._start, self._started = head, True, None, True
         return existing

@@ -28,6 +28,7 @@ class MemoryStore:
         self.entries: dict[bytes, StoredEntry] = {}
         self.rows: dict[tuple[str, int], AuditRow] = {}
         self.heads: dict[str, AuditHead] = {}
+        self.known: dict[str, str] = {}
         self._keys: list[StoredKey] = []
 
     @property
@@ -48,10 +49,14 @@ class MemoryStore:
             self.rows[row.writer, row.sequence] = row
         if group.head is not None:
             self.heads[group.head.writer] = group.head
+        self.known.update(group.facts)
         return existing
 
     async def get(self, tokens: Sequence[bytes], most: int = 0) -> Mapping[bytes, StoredEntry]:
         return up_to(most, (self.entries[token] for token in tokens if token in self.entries))
+
+    async def classes(self, tokens: Sequence[bytes]) -> Mapping[bytes, str]:
+        return {token: self.entries[token].class_name for token in tokens if token in self.entries}
 
     async def keys(self) -> tuple[StoredKey, ...]:
         return tuple(self._keys)
@@ -84,6 +89,9 @@ class MemoryStore:
         counts = (len(row.tokens) // TOKEN_BYTES for row in rows if row is not None)
         return sum(count for count in counts if count <= INDEXED_TOKENS)
 
+    async def facts(self) -> Mapping[str, str]:
+        return dict(self.known)
+
     async def counts(self) -> Mapping[str, tuple[int, int]]:
         found: dict[str, tuple[int, int]] = {}
         for entry in sorted(self.entries.values(), key=lambda entry: entry.class_name):
@@ -93,7 +101,7 @@ class MemoryStore:
         return found
 
     async def schema_version(self) -> int:
-        return 1
+        return 2
 
     async def close(self) -> None:
         pass

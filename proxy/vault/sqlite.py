@@ -43,6 +43,7 @@ _CHUNKS: Final = (1, 16, 512)
 _BLOCKS_AT_ONCE: Final = 64
 
 _ENTRY: Final = "SELECT token, class, key_id, version, created, mac, sealed FROM entry WHERE token IN ({})"
+_CLASSES: Final = "SELECT token, class FROM entry WHERE token IN ({})"
 _MACS: Final = "SELECT token, mac FROM entry WHERE sealed IS NOT NULL AND token IN ({})"
 _ROW: Final = """SELECT a.writer, a.sequence, a.wall, a.mono, a.body, coalesce(a.tokens, b.tokens, x''), a.hash
     FROM audit a LEFT JOIN audit_block b ON b.id = a.block """
@@ -95,6 +96,10 @@ class SqliteStore:
             lambda connection: up_to(most, (StoredEntry(*row) for row in _select_in(connection, _ENTRY, tokens)))
         )
 
+    async def classes(self, tokens: Sequence[bytes]) -> Mapping[bytes, str]:
+        self._check_file()
+        return dict(await self._reader.run(lambda connection: list(_select_in(connection, _CLASSES, tokens))))
+
     async def keys(self) -> tuple[StoredKey, ...]:
         query = "SELECT id, kind, state, kek, created, key_check, wrapped FROM data_key ORDER BY position"
         return tuple(StoredKey(*row) for row in await self._read(query))
@@ -125,6 +130,9 @@ class SqliteStore:
 
     async def audit_indexed(self, writer: str, first: int, last: int) -> int:
         return await self._reader.run(lambda connection: _indexed(connection, writer, first, last))
+
+    async def facts(self) -> Mapping[str, str]:
+        return {row[0]: row[1] for row in await self._read("SELECT name, value FROM fact")}
 
     async def counts(self) -> Mapping[str, tuple[int, int]]:
         query = "SELECT class, count(sealed), count(*) - count(sealed) FROM entry GROUP BY class ORDER BY class"
@@ -288,7 +296,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _commit(connection: sqlite3.Connection, group: Group) -> dict[bytes, bytes]:
-    durable = group.durable or bool(group.entries)
+    durable = group.durable or bool(group.entries) or bool(group.facts)
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     with _transaction(connection):
         existing = _insert_entries(connection, group.entries)
@@ -297,6 +305,7 @@ def _commit(connection: sqlite3.Connection, group: Group) -> dict[bytes, bytes]:
             head = group.head
             values = (head.writer, head.sequence, head.hash, head.key_id, head.signature)
             connection.execute("INSERT OR REPLACE INTO audit_head VALUES (?, ?, ?, ?, ?)", values)
+        connection.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?)", sorted(group.facts.items()))
     return existing
 
 

@@ -34,4 +34,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             signature BLOB NOT NULL) WITHOUT ROWID""",
         f"PRAGMA application_id = {APPLICATION_ID}",
     ),
+    # What equality meant when a class's first value, or a column's first token, was stored; and where the probe of
+    # /readyz writes.
+    ("CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",),
 )

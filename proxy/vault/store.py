@@ -8,7 +8,7 @@ be); audit rows and heads change only by appending.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 TOKEN_BYTES: Final = 16
@@ -92,13 +92,15 @@ class Group:
     """What becomes durable together. rows: of one writer, in sequence; head: theirs, None when there are no rows.
 
     durable: False lets the store return before the bytes are on disk (they survive a crash of the process, not of the
-    machine); it is honoured only for groups without entries.
+    machine); it is honoured only for groups without entries and facts. facts: name -> text, what the vault
+    remembers of classes and columns, in place of what stood under the name; no personal data.
     """
 
     entries: Sequence[StoredEntry] = ()
     rows: Sequence[AuditRow] = ()
     head: AuditHead | None = None
     durable: bool = True
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 # (wall, writer, sequence): where the next page of `audit_recent` begins.
@@ -124,6 +126,9 @@ class Store(Protocol):
         most: stop when so many bytes of values are read (0: never). Then what is not in the answer may be there.
         """
 
+    async def classes(self, tokens: Sequence[bytes]) -> Mapping[bytes, str]:
+        """Token (16 bytes) -> class, of those that have an entry, tombstones included."""
+
     async def keys(self) -> tuple[StoredKey, ...]:
         """All data keys, oldest first."""
 
@@ -147,6 +152,9 @@ class Store(Protocol):
 
     async def audit_indexed(self, writer: str, first: int, last: int) -> int:
         """How many index entries the rows first..last of a writer have."""
+
+    async def facts(self) -> Mapping[str, str]:
+        """All that is remembered (Group.facts)."""
 
     async def counts(self) -> Mapping[str, tuple[int, int]]:
         """Class → (entries that hold a value, tombstones), by class."""

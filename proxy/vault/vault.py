@@ -77,6 +77,8 @@ class Vault:
         self._sources = sources
         self._timeout = limits.timeout
         self._modes: dict[str, Mode] = {}
+        self._forms: dict[str, str] = {}
+        self._facts: dict[str, str] = {}
         self._known = KnownTokens(limits.known_tokens)
         self._cache = EntryCache(limits.cache_bytes)
         self._committer = Committer(store, keyring, sources, limits)
@@ -107,13 +109,25 @@ class Vault:
         keyring = await open_keyring(store, provider, sources.entropy, sources.wall() // 1_000_000)
         vault = cls(store, keyring, sources, limits or Limits())
         vault.configure(classes)
+        vault._facts.update(await store.facts())
         await vault._committer.open_chain()
         return vault
 
-    def configure(self, classes: Mapping[str, Mode]) -> None:
+    def configure(self, classes: Mapping[str, Mode], forms: Mapping[str, str] | None = None) -> None:
         """Token modes from now on. A class that is not in `classes` any more keeps its mode: statements planned under
-        the policy before may still be on their way."""
+        the policy before may still be on their way. forms: class -> what equality means among its values, remembered
+        with the first of them as 'class NAME'."""
         self._modes.update(classes)
+        self._forms.update(forms or {})
+
+    def recall(self, name: str) -> str | None:
+        """What is remembered under a name; no I/O."""
+        return self._facts.get(name)
+
+    async def remember(self, facts: Mapping[str, str]) -> None:
+        """Name -> text, durable on return. Raises Unavailable."""
+        await self._committer.write(Write(facts=facts))
+        self._facts.update(facts)
 
     async def tokenise(self, items: Sequence[tuple[str, bytes]], audit: AuditEvent | None = None) -> list[bytes]:
         """Tokens (36 bytes) of (class, canonical value) items, in order; every value is durable on return.
@@ -184,6 +198,19 @@ class Vault:
         tokens = [self._deterministic(class_name, value) for class_name, value in items]
         return tokens if all(token in self._known for token in tokens) else None
 
+    async def acquaint(self, tokens: Iterable[bytes]) -> dict[bytes, str | None]:
+        """Token (text) -> class of its entry, None if there is none; texts that are no tokens of this vault are left
+        out. Opens nothing. Raises Unavailable."""
+        ours = {token_text.to_binary(token): token for token in set(tokens) if self.is_ours(token)}
+        if not ours:
+            return {}
+        try:
+            async with asyncio.timeout(self._timeout):
+                found = await self._store.classes(sorted(ours))
+        except TimeoutError:
+            raise Unavailable("vault", f"no answer within {self._timeout:g} s") from None
+        return {token: found.get(binary) for binary, token in ours.items()}
+
     async def ping(self) -> None:
         """Ask the store anything. Raises Unavailable, also when it does not answer in time."""
         try:
@@ -235,12 +262,19 @@ class Vault:
     async def _store_fresh(self, fresh: Mapping[bytes, StoredEntry], events: Sequence[AuditEvent]) -> None:
         if not fresh and not events:
             return
-        existing = await self._committer.write(Write(tuple(fresh.values()), events))
+        facts = self._news(fresh.values())
+        existing = await self._committer.write(Write(tuple(fresh.values()), events, facts))
+        self._facts.update(facts)
         for token, entry in fresh.items():
             if not crypto.same(existing.get(entry.token, entry.mac), entry.mac):
                 raise Damaged("stands for another value than the one written now", token, entry.key_id)
         self._known.add(fresh)
         self._cache.add(entry for entry in fresh.values() if entry.token not in existing)
+
+    def _news(self, entries: Iterable[StoredEntry]) -> dict[str, str]:
+        """What is to be remembered of classes whose first value is among these."""
+        names = {entry.class_name for entry in entries}
+        return {f"class {n}": self._forms[n] for n in names if n in self._forms and f"class {n}" not in self._facts}
 
     async def _read(self, questions: Sequence[frozenset[bytes]]) -> _Read:
         found = await self._store.get(sorted(frozenset().union(*questions)), _READ_BYTES)

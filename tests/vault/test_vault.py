@@ -358,3 +358,43 @@ async def test_a_write_and_its_audit_share_a_commit(shelf: Shelf) -> None:
         assert set(events[0].tokens) == {found[0], found[2]}
         await vault.tokenise([("email", ANN)], EVENT)  # nothing new to store, but an event
         assert len(await vault.audit.search(token=found[0])) == 2
+
+
+# ---- what is remembered ------------------------------------------------------------------------------------------
+
+
+@asynchronous
+async def test_what_was_remembered_is_known_after_reopening(shelf: Shelf) -> None:
+    async with opened(shelf) as vault:
+        assert vault.recall("a") is None
+        await vault.remember({"a": "1", "b": "2"})
+        await vault.remember({"a": "3"})
+        assert vault.recall("a") == "3"
+    async with opened(shelf) as vault:
+        assert (vault.recall("a"), vault.recall("b")) == ("3", "2")
+
+
+@asynchronous
+async def test_a_class_is_remembered_with_its_first_value(shelf: Shelf) -> None:
+    async with opened(shelf) as vault:
+        vault.configure({}, {"email": "values as they are", "phone": "normal form"})
+        await vault.tokenise([("email", ANN)])
+        assert vault.recall("class email") == "values as they are" and vault.recall("class phone") is None
+        vault.configure({}, {"email": "another"})
+        await vault.tokenise([("email", BOB)])
+    async with opened(shelf) as vault:
+        assert vault.recall("class email") == "values as they are"
+
+
+@asynchronous
+async def test_tokens_and_their_classes(shelf: Shelf) -> None:
+    async with opened(shelf) as vault:
+        email, street = await vault.tokenise([("email", ANN), ("street", BOB)])
+        lost = vault.find([("email", b"lost")])[0]
+        other = b"01234567-89ab-8def-8123-456789abcdef"
+        assert await vault.acquaint([email, street, lost, other, b"x"]) == {
+            email: "email",
+            street: "street",
+            lost: None,
+        }
+        assert await vault.acquaint([other]) == {}

@@ -182,6 +182,7 @@ class Shelf:
         self.plain: set[str] = set()  # columns in which a look finds values
         self.hidden: set[str] = set()  # columns that it may not read
         self.looked: list[str] = []
+        self.held: dict[str, tuple[bytes, ...]] = {}  # tokens in columns
         self._waiting: list[asyncio.Future[None]] = []
 
     async def read(self, database: str) -> Catalog:
@@ -198,6 +199,9 @@ class Shelf:
     async def plaintext(self, database: str, columns: Sequence[ProtectedColumn]) -> dict[str, bool]:
         self.looked.append(database)
         return {c.label: c.label in self.plain for c in columns if c.label not in self.hidden}
+
+    async def tokens(self, database: str, columns: Sequence[ProtectedColumn]) -> dict[str, tuple[bytes, ...]]:
+        return {c.label: self.held.get(c.label, ()) for c in columns if c.label not in self.hidden}
 
     def go(self) -> None:
         """The oldest reading ends."""
@@ -270,7 +274,7 @@ class Stage:
         self.vault = vault
         self.shelf = Shelf(catalog())
         self.tasks = Tasks()
-        self.worlds = Worlds(self.shelf, policy(rules), 100, self._changed, self.tasks)
+        self.worlds = Worlds(self.shelf, policy(rules), 100, self._changed, self.tasks, vault)
         self.answers = Answers(vault, self.worlds, Inline(), 5.0)
         self.upstream = Upstream("db", 5432, "disable", None, 5.0)
         self.over: list[Link] = []

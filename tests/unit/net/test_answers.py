@@ -56,7 +56,7 @@ class Scene:
         self.vault = vault
         self.tasks = Tasks()
         self.shelf = Shelf(catalog())
-        self.worlds = Worlds(self.shelf, policy(text), 100, lambda _: None, self.tasks)
+        self.worlds = Worlds(self.shelf, policy(text), 100, lambda _: None, self.tasks, vault)
         self.answers = Answers(vault, self.worlds, analysers, 0.01)
 
     async def ask(self, request: Request) -> tuple[Any, Sequence[AuditEvent]]:

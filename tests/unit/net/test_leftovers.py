@@ -72,5 +72,5 @@ async def test_another_look_is_for_known_ones_and_keeps_its_distance() -> None:
     rows.plain["email"] = False
     await left.look_again("shop", [EMAIL, NAME])
     assert left.of("shop") == {EMAIL.label}, "just looked at"
-    left._due.clear()
+    left._pace._due.clear()
     assert await left.look_again("shop", [EMAIL, NAME]) and left.of("shop") == frozenset()

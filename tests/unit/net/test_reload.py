@@ -28,8 +28,9 @@ class Files:
         self.path = base / "p.yaml"
         self.path.write_text(text)
         self.taken: list[Policy] = []
+        self.memory: dict[str, str] = {}
         of = settings(base)
-        self.files = PolicyFiles(of, *read_policy(of), self.taken.append)
+        self.files = PolicyFiles(of, *read_policy(of), self.taken.append, self.memory.get)
 
     def write(self, text: str) -> "Files":
         self.path.write_text(text)

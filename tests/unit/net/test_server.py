@@ -48,7 +48,7 @@ class Scene:
         self.shelf = Shelf(catalog())
         server: Any = self.server
         server.worlds._reader = self.shelf
-        server.worlds._leftovers._looks = self.shelf
+        server.worlds._leftovers._looks = server.worlds.strangers._samples = self.shelf
         self.running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -307,7 +307,16 @@ async def test_a_catalog_that_is_down_at_the_start_is_tried_again(it: Scene) -> 
     await until(lambda: it.server.worlds.unread)
     assert it.server.readiness() == (
         False,
-        {"links": 0, "draining": False, "vault": True, "catalog": False, "catalogs_unread": ["shop"], "drift": []},
+        {
+            "links": 0,
+            "draining": False,
+            "vault": True,
+            "vault_writes": True,
+            "columns": {},
+            "catalog": False,
+            "catalogs_unread": ["shop"],
+            "drift": [],
+        },
     )
     it.shelf.gone = False
     await turns()

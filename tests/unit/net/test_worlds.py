@@ -14,6 +14,7 @@ from proxy.session.world import World
 from proxy.sql.analyze import analyse
 from proxy.sql.catalog import Catalog
 from tests.unit.net.stage import Shelf, catalog, policy, turns, until
+from tests.unit.net.test_strangers import HERE, PERSON, THERE, Memory
 from tests.unit.session import driver
 from tests.vault.kit import asynchronous
 
@@ -27,8 +28,9 @@ class Scene:
     def __init__(self, text: str = driver.POLICY) -> None:
         self.shelf = Shelf(catalog(), OTHER)
         self.changed: list[World] = []
+        self.memory = Memory()
         self.tasks = Tasks()
-        self.worlds = Worlds(self.shelf, policy(text), 100, self.changed.append, self.tasks)
+        self.worlds = Worlds(self.shelf, policy(text), 100, self.changed.append, self.tasks, self.memory)
 
     def load(self, database: str = "shop", fresh: bool = False) -> "asyncio.Task[World]":
         return self.tasks.spawn(self.worlds.load(database, fresh), "load")
@@ -294,3 +296,51 @@ async def test_a_reading_for_a_doubt_looks_at_rows_where_some_are_known_only(it:
     await it.load()
     await it.worlds.load("shop", True, True)
     assert it.shelf.looked == ["shop"]
+
+
+# ---- tokens of others ------------------------------------------------------------------------------------------------
+
+OTHER_CLASS = driver.POLICY.replace("    email: email\n", "    email: free\n")
+
+
+@scene
+async def test_another_vaults_tokens_close_the_column(it: Scene) -> None:
+    it.shelf.held = {EMAIL: (THERE,), FULL_NAME: (PERSON, THERE)}
+    assert compared(await it.load()) == {"email": "foreign-tokens", "name": "plaintext-rows"}
+    assert not it.worlds.strangers.ready
+    it.shelf.held = {}
+    assert compared(await it.worlds.load("shop", True, True)) == {"email": "ok", "name": "plaintext-rows"}
+    it.worlds.look_again()
+    await until(lambda: compared(it.worlds.known("shop")) == {"email": "ok", "name": "ok"})
+
+
+@scene
+async def test_a_table_that_appears_is_looked_at(it: Scene) -> None:
+    whole = it.shelf.catalogs["shop"]
+    it.shelf.catalogs["shop"] = Catalog("shop", 180000, whole.relations[1:], (), {"": "public"})
+    await it.load()
+    it.shelf.catalogs["shop"], it.shelf.held = whole, {EMAIL: (THERE,)}
+    assert compared(await it.load(fresh=True)) == {"email": "foreign-tokens", "name": "ok"}
+
+
+@scene
+async def test_a_column_that_gets_another_class_is_closed_until_it_is_seen_to_be_empty(it: Scene) -> None:
+    await it.load()
+    it.worlds.renew(policy(OTHER_CLASS))
+    assert compared(it.worlds.known("shop"))["email"] == "foreign-tokens"
+    await until(lambda: compared(it.worlds.known("shop"))["email"] == "ok")
+    it.shelf.held = {EMAIL: (HERE,)}
+    it.worlds.renew(policy(driver.POLICY))
+    await until(lambda: compared(it.worlds.known("shop"))["email"] == "ok")
+    it.worlds.renew(policy(OTHER_CLASS))
+    await turns()
+    assert compared(it.worlds.known("shop"))["email"] == "foreign-tokens"
+
+
+@scene
+async def test_a_stranger_in_a_result_closes_its_class_for_comparisons(it: Scene) -> None:
+    it.worlds.strayed("shop", ("email",))
+    await it.load()
+    it.worlds.strayed("shop", ("email",))
+    it.worlds.strayed("shop", ("email",))
+    assert compared(it.worlds.known("shop")) == {"email": "plaintext-rows", "name": "ok"} and len(it.changed) == 2

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.policy.rules import KINDS, Kind, ValueClass
-from proxy.policy.values import FORMS, PROMISES, REASONS, Rejected, check, mask, normalize
+from proxy.policy.values import FORMS, PROMISES, REASONS, Rejected, check, form, mask, normalize
 
 
 @pytest.mark.parametrize(
@@ -196,3 +196,10 @@ def test_a_class_may_have_its_own_mask() -> None:
 
 def test_every_kind_has_a_form_a_reason_and_a_promise() -> None:
     assert set(FORMS) == set(REASONS) == set(PROMISES) == set(KINDS)
+
+
+def test_what_decides_a_token_in_words() -> None:
+    assert form(ValueClass("c", "phone")) == form(ValueClass("c", "email", invalid="reject")) == "values as they are"
+    assert form(ValueClass("c", "phone", canonicalize=True, region="US")) == "normal form phone.v1, region US"
+    assert form(ValueClass("c", "email", canonicalize=True, region="US")) == "normal form email.v1"
+    assert form(ValueClass("c", "email", tokens="random")) == "random tokens"

@@ -98,3 +98,56 @@ def test_a_family_of_tables_is_one(seen: str, asked: str) -> None:
 
 def test_a_column_that_is_protected_no_more_is_of_no_matter() -> None:
     assert code("select id from customers where email = 'a'", "public.gone.email") == "ok"
+
+
+# ---- tokens of others ------------------------------------------------------------------------------------------------
+
+FOREIGN = {EMAIL: "tokens of another vault"}
+
+
+def foreign_code(text: str, foreign: dict[str, str]) -> str:
+    catalog = Catalog("shop", 180000, TABLES, (), {"": "public"})
+    laid = snapshot(catalog, load([("p.yaml", POLICY)]), 1, frozenset(), foreign)
+    refusal = analyse(text.encode(), True, ("public",), laid).refusal
+    return "ok" if refusal is None else f"{refusal.code} {refusal.column}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select id from customers where email = 'a'",
+        "select id from orders where email in (select email from customers)",
+        "insert into customers (id, email) values (1, 'a')",
+        "insert into customers (id, email) select id, email from orders",
+        "insert into orders (id, email) select id, email from customers",
+        "update customers set email = $1",
+        "copy customers (id, email) from stdin",
+    ],
+)
+def test_values_and_tokens_of_others_do_not_meet(text: str) -> None:
+    assert foreign_code(text, FOREIGN) == f"foreign-tokens {EMAIL}"
+    assert foreign_code(text, {}) == "ok"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select email from customers where id = 1",
+        "update customers set email = null",
+        "delete from customers where id = 1",
+        "insert into customers (id, name) values (1, 'a')",
+        "copy customers (id, name) from stdin",
+        "copy customers to stdout",
+        "insert into customers (id, email) select id, email from customers_new",
+    ],
+)
+def test_what_needs_no_equality_with_tokens_of_others_goes_on(text: str) -> None:
+    assert foreign_code(text, FOREIGN) == "ok"
+
+
+@pytest.mark.parametrize("seen", ["customers", "customers_old", "customers_new", "customers_older"])
+def test_tokens_of_others_in_one_table_of_a_family_are_in_all(seen: str) -> None:
+    for name in ("customers", "customers_old", "customers_new", "customers_older"):
+        text = f"select id from {name} where email = 'a'"
+        assert foreign_code(text, {f"public.{seen}.email": "x"}) == f"foreign-tokens public.{name}.email"
+    assert foreign_code("select id from orders where email = 'a'", FOREIGN) == "ok"

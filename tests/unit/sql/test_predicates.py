@@ -248,3 +248,13 @@ def test_what_is_held_in_a_term() -> None:
     assert held_in(Row((PLAIN, Array((Held(EMAIL),))))) == EMAIL
     assert held_in(WholeRow(EMAIL)) == EMAIL
     assert held_in(WholeRow(None)) is held_in(NULL) is held_in(Row(())) is None
+
+
+def test_columns_with_tokens_of_others_take_no_values() -> None:
+    foreign = replace(EMAIL, mixed=True, foreign="tokens of another vault")
+    assert refused("same", EMAIL, foreign, "=") == "foreign-tokens"
+    predicates.assign(foreign, "c.email", Held(foreign), findings())
+    predicates.assign(foreign, "c.email", NULL, findings())
+    for target, source in ((foreign, EMAIL), (EMAIL, foreign)):
+        assert refused("assign", target, "c.email", Held(source), findings()) == "foreign-tokens"
+        assert predicates.merge(target, source, "UNION").foreign
