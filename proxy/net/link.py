@@ -23,17 +23,21 @@ from proxy.net.tls import Handshake, negotiated, reason, shows, subject
 from proxy.net.upstream import Upstream
 from proxy.observe import count
 from proxy.session.effects import (
+    Again,
     Ask,
     CancelUpstream,
     Close,
     Effect,
     Failure,
+    Find,
     Note,
     Pause,
     Request,
     Resume,
+    Reveal,
     StartTls,
     ToClient,
+    Tokenise,
     ToServer,
 )
 from proxy.session.session import Session
@@ -42,6 +46,13 @@ from proxy.session.session import Session
 WRITE_HIGH: Final = 256 * 1024
 # Bytes for the client that may wait for the audit before the server is stopped: a few chunks of rows.
 HELD_HIGH: Final = 1 << 20
+# Values that a link may ask the vault about at the same time; what it asks beyond waits in the link, so that no link
+# stands behind more than this of another in the vault's queue. One request counts as VALUES_EACH at least: 64 at once
+# fill a commit.
+VALUES_AT_ONCE: Final = 16_384
+VALUES_EACH: Final = 256
+# Audit events of a link that are made durable together: some milliseconds of work, in which others wait.
+EVENTS_AT_ONCE: Final = 64
 # Seconds that a peer gets to take the last bytes of a link that ends.
 LINGER: Final = 10.0
 # A peer that vanished without a word (power, cable, firewall) is missed after two minutes: it holds a place here and a
@@ -187,6 +198,10 @@ class Link:
         self._queue: deque[bytes | Gate] = deque()
         self._queued = 0  # bytes
         self._full = self._told_full = False  # the client does not take what is written; what the session was told
+        self._shut: deque[Gate] = deque()  # those in the queue whose events are not being recorded yet
+        self._recording = False
+        self._unasked: deque[tuple[int, Request]] = deque()  # questions for which it is not yet this link's turn
+        self._asked = 0  # what is being asked, in values
         self._cancelling = False  # a cancel request is on its way; the client waits for the end of it
         self._secure = False  # the client's connection
         self._client_closing = False
@@ -322,6 +337,8 @@ class Link:
             self._tasks.spawn(self._cancel(effect.packet), "cancel")
         elif isinstance(effect, StartTls):
             self._start_tls(effect.first)
+        elif isinstance(effect, Again):
+            asyncio.get_running_loop().call_soon(self.run, self.session.go_on)
         else:
             raise Bug(f"unknown effect {type(effect).__name__}")
 
@@ -414,9 +431,20 @@ class Link:
         except Unavailable as gone:
             result, events = failure(gone), ()
         if result is PENDING:
-            self._tasks.spawn(self._later(ticket, request), type(request).__name__)
+            self._unasked.append((ticket, request))
+            self._ask_on()
             return
         self._answer(ticket, result, events)
+
+    def _ask_on(self) -> None:
+        """Ask what waits, as far as it is this link's share."""
+        waiting = self._unasked
+        if self._ended:
+            waiting.clear()
+        while waiting and (not self._asked or self._asked + _weight(waiting[0][1]) <= VALUES_AT_ONCE):
+            ticket, request = waiting.popleft()
+            self._asked += _weight(request)
+            self._tasks.spawn(self._later(ticket, request), type(request).__name__)
 
     async def _later(self, ticket: int, request: Request) -> None:
         events: Sequence[Event] = ()
@@ -427,34 +455,52 @@ class Link:
         except Exception as error:  # noqa: BLE001 - the one place: this link ends, the others go on
             self._break(error)
             return
+        self._asked -= _weight(request)
+        self._ask_on()
         self.run(self._answer, ticket, result, events)
 
     def _answer(self, ticket: int, result: object, events: Sequence[Event]) -> None:
         if self._ended:
             return  # nobody sees it
         if events:
-            gate = Gate()
-            self._queue.append(gate)
-            self._tasks.spawn(self._record(events, gate), "audit")
+            self._shut_behind(events)
         self.session.answer(ticket, result)
 
-    async def _record(self, events: Sequence[Event], gate: "Gate") -> None:
-        """Nothing behind the gate goes to the client until the events are durable; never, if they can't be."""
-        try:
-            await self._answers.record(events)
-        except Unavailable as gone:
-            self._withhold()
-            self.run(self.session.lost, failure(gone).refusal)
-        except Exception as error:  # noqa: BLE001 - the one place: this link ends, the others go on
-            self._withhold()
-            self._break(error)
-        gate.open = True
-        self._drain()
+    def _shut_behind(self, events: Sequence[Event]) -> None:
+        """What comes now goes to the client when these events are durable; they share a record with those before that
+        are not being written yet."""
+        last = self._shut[-1] if self._shut else None
+        if last is None or last.open or len(last.events) + len(events) > EVENTS_AT_ONCE:
+            gate = Gate()
+            self._queue.append(gate)
+            self._shut.append(gate)
+        self._shut[-1].events += events
+        if not self._recording:
+            self._recording = True
+            self._tasks.spawn(self._record(), "audit")
+
+    async def _record(self) -> None:
+        """Nothing behind a gate goes to the client until its events are durable; never, if they can't be."""
+        while self._shut:
+            gate = self._shut.popleft()
+            try:
+                await self._answers.record(gate.events)
+            except Unavailable as gone:
+                self._withhold()
+                self.run(self.session.lost, failure(gone).refusal)
+            except Exception as error:  # noqa: BLE001 - the one place: this link ends, the others go on
+                self._withhold()
+                self._break(error)
+            gate.open = True
+            self._drain()
+        self._recording = False
 
     def _withhold(self) -> None:
         """What waits for the client must never go out."""
         self._queue.clear()
         self._queued = 0
+        for gate in self._shut:
+            gate.open = True  # it is in no queue any more: nothing may come to stand behind it
 
     def _drain(self) -> None:
         """Send what no gate is before."""
@@ -479,12 +525,22 @@ class Link:
 
 @final
 class Gate:
-    """An audit record that is being made durable; what stands behind it in the queue depends on it."""
+    """Audit events to be made durable; what stands behind it in the queue depends on them."""
 
-    __slots__ = ("open",)
+    __slots__ = ("events", "open")
 
     def __init__(self) -> None:
         self.open = False
+        self.events: list[Event] = []
+
+
+def _weight(request: Request) -> int:
+    """In values."""
+    if isinstance(request, Tokenise | Find):
+        return max(VALUES_EACH, len(request.items))
+    if isinstance(request, Reveal):
+        return max(VALUES_EACH, len(request.tokens) + len(request.plain))
+    return VALUES_EACH
 
 
 def failure(gone: Unavailable) -> Failure:

@@ -64,6 +64,11 @@ class CancelUpstream:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """There is more to do at once: call `go_on()` when other links had their turn."""
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A fact for logs and metrics: counts, classes, fingerprints, never values."""
 
@@ -245,4 +250,4 @@ class Failure:
     refusal: Refusal
 
 
-Effect = ToServer | ToClient | Pause | Resume | StartTls | Close | CancelUpstream | Note | Ask
+Effect = ToServer | ToClient | Pause | Resume | StartTls | Close | CancelUpstream | Again | Note | Ask

@@ -121,6 +121,8 @@ class Session:
 
     def server_eof(self) -> None:
         """The server's last words have been forwarded; the client's connection ends as the server's did."""
+        while self.state.yielding and self.state.phase == READY:
+            self.go_on()
         if self._servers.waiting:
             self._servers.close_when_empty = True
             return
@@ -140,6 +142,19 @@ class Session:
         try:
             state.answered(ticket, result)
             self._after_replies()
+        except ProtocolFault as fault:
+            self._fault(fault)
+
+    def go_on(self) -> None:
+        """Other links had their turn (effect Again)."""
+        state = self.state
+        state.work, state.yielding = 0, False
+        if state.phase != READY:
+            return
+        try:
+            self._servers.pump()
+            self._after_replies()
+            self._pump()
         except ProtocolFault as fault:
             self._fault(fault)
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol, final
 from proxy.errors import Bug, Refusal, Side
 from proxy.policy.access import Access, resolve
 from proxy.session.copy_in import CopyIn
-from proxy.session.effects import Ask, Close, Context, Effect, Note, Principal, Request, ToClient, ToServer
+from proxy.session.effects import Again, Ask, Close, Context, Effect, Note, Principal, Request, ToClient, ToServer
 from proxy.session.ledger import PLAIN_SYNC, Ledger, Owed
 from proxy.session.limits import Limits
 from proxy.session.names import Names
@@ -30,6 +30,11 @@ AUTHENTICATING: Final = 1
 READY: Final = 2
 OPAQUE: Final = 3  # replication: passed as it is
 CLOSED: Final = 4
+# What a link may do before other links get their turn, in values: some 5 ms. A statement that is planned or a result
+# that is revealed counts as STATEMENT beside its values; what touches nothing protected costs a frame scan and counts
+# nothing.
+TURN: Final = 2048
+STATEMENT: Final = 32
 FOREVER: Final = 1 << 62  # serial of a portal that no end of a transaction takes along
 
 
@@ -48,6 +53,7 @@ class Ignore:
 
 
 IGNORE: Final = Ignore()
+AGAIN: Final = Again()
 
 
 @final
@@ -58,7 +64,7 @@ class State:
         "_next_ticket", "access", "barriers", "base", "batch", "catalog_due", "client", "copy_in", "doubted", "effects",
         "elsewhere", "epoch", "executing", "jobs", "ledger", "limits", "mending", "outcome", "overlay", "params",
         "phase", "plain_statements", "portals", "prepared", "principal", "serial", "settings", "statements",
-        "statements_done", "tls_subject", "to_client", "to_server", "undone", "unserved", "world",
+        "statements_done", "tls_subject", "to_client", "to_server", "undone", "unserved", "work", "world", "yielding",
     )  # fmt: skip
 
     def __init__(self, client: str, tls_subject: str, limits: Limits) -> None:
@@ -94,6 +100,8 @@ class State:
         self.elsewhere = False  # DDL in this transaction that is of no matter until something protected is named
         self.undone = False  # the transaction that ends next is rolled back, as far as is known
         self.unserved: Refusal | None = None  # why this link can't go on when the server is ready for it
+        self.work = 0  # done in this turn (TURN)
+        self.yielding = False  # other links have their turn: neither lane goes on
         self.plain_statements = 0  # forwarded without a plan, since they were last taken
         self.statements_done: dict[tuple[str, str], int] = {}  # (kind, outcome) -> how many, likewise
         self._next_ticket = 0
@@ -113,6 +121,13 @@ class State:
         if job is None:
             raise Bug(f"answer to ticket {ticket}, which was not asked or is answered")
         job.answer(ticket, result)
+
+    def worked(self, much: int) -> None:
+        """Count work of this turn. When that is over, the lanes stop (`yielding`) until the session goes on."""
+        self.work += much
+        if self.work >= TURN and not self.yielding:
+            self.yielding = True
+            self.effects.append(AGAIN)
 
     def flush(self) -> None:
         """Bytes written so far become effects, one a side."""

@@ -15,7 +15,7 @@ from proxy.session.ledger import Owed
 from proxy.session.mending import Mending
 from proxy.session.pieces import CopyPiece, OutSlot, PieceJob, Pieces, RowsPiece
 from proxy.session.reveal import Columns
-from proxy.session.state import CLOSED, IGNORE, State, error_response
+from proxy.session.state import CLOSED, IGNORE, STATEMENT, State, error_response
 from proxy.session.statements import Bound
 from proxy.wire import messages, rows
 from proxy.wire.copyrows import Part
@@ -86,7 +86,7 @@ class ServerLane:
 
     def pump(self) -> None:
         frames = self.frames
-        while self.state.phase != CLOSED and frames.next():
+        while self.state.phase != CLOSED and not self.state.yielding and frames.next():
             kind = frames.buf[frames.start]
             if kind == messages.DATA_ROW:
                 if not self.mending.dropping:
@@ -180,10 +180,11 @@ class ServerLane:
 
     def _flow(self) -> None:
         limit = self.state.limits.result
-        if not self._paused and self._waiting > limit:
+        waiting = self._waiting + (self.frames.pending() if self.state.yielding else 0)
+        if not self._paused and waiting > limit:
             self._paused = True
             self.state.effects.append(Pause("server"))
-        elif self._paused and self._waiting <= limit // 2:
+        elif self._paused and waiting <= limit // 2:
             self._paused = False
             self.state.effects.append(Resume("server"))
 
@@ -226,6 +227,7 @@ class ServerLane:
 
     def _show(self, piece: RowsPiece | CopyPiece, columns: Columns, bound: Bound, reading: Reading | None) -> None:
         """Rows go out when it is known what may be seen of them."""
+        self.state.worked(STATEMENT + len(piece.fields))
         slot = OutSlot(b"", False, piece.size, self.state.ledger.head())
         job = PieceJob(self._pieces, slot, piece, columns, bound, reading)
         if self._capped(bound, columns.shown(piece.fields), slot):

@@ -25,7 +25,7 @@ from proxy.session.outgoing import (
 )
 from proxy.session.planning import Planned, Planner
 from proxy.session.slots import NOTHING, NULL, Slot, TokenJob, Wanted
-from proxy.session.state import IGNORE, READY, State
+from proxy.session.state import IGNORE, READY, STATEMENT, State
 from proxy.session.statements import Prepared
 from proxy.session.values import sent_type
 from proxy.sql.plan import FORWARD, Plan
@@ -77,7 +77,13 @@ class ClientLane:
     def pump(self) -> None:
         """Process messages until one has to wait."""
         state, frames = self.state, self.frames
-        while state.phase == READY and not self.blocked and not state.mending and not self._planner.waiting:
+        while (
+            state.phase == READY
+            and not self.blocked
+            and not state.mending
+            and not state.yielding
+            and not self._planner.waiting
+        ):
             held = self._held
             if held is not None:
                 self._take(held)
@@ -190,12 +196,13 @@ class ClientLane:
     @property
     def stopped(self) -> bool:
         """Something waits: a slot for its tokens, a message for its plan or for a reply."""
-        held = self._held is not None or self.blocked or self.state.mending
+        held = self._held is not None or self.blocked or self.state.mending or self.state.yielding
         return held or bool(self._lane) or self._planner.waiting
 
     def _dispatch(self, message: Outgoing, wanted: list[Wanted], context: Context, audited: list[Wanted]) -> None:
         """Send `message` when the tokens of its values are there."""
         size = sum([len(item.canonical) for each in wanted for item in each.items])
+        self.state.worked(sum([len(each.items) for each in wanted]))
         slot = self.enqueue(message.owed, size)
         job = TokenJob(self, slot, message, wanted, context)
         job.start(self.state, tuple([item for each in audited for item in each.items]))
@@ -256,6 +263,7 @@ class ClientLane:
             self._refuse(QueryMessage(b"", EMPTY, "", self._ending(ledger.QUERY, None)), refusal)
 
     def _query_planned(self, planned: Planned, frame: bytes) -> None:
+        self.state.worked(STATEMENT)
         plan = planned.plan
         about = self._about = self._context_of(plan, planned.shape, planned.text)
         if plan.refusal is not None:
@@ -318,6 +326,7 @@ class ClientLane:
             self._refuse(ParseMessage("", owed), refusal)
 
     def _parse_planned(self, statement: Prepared, planned: Planned, frame: bytes) -> None:
+        self.state.worked(STATEMENT)
         plan = planned.plan
         self._about = self._context_of(plan, planned.shape, planned.text)
         if plan.refusal is not None:
@@ -430,6 +439,7 @@ class ClientLane:
 
     def _bind_planned(self, parts: messages.Bind, statement: Prepared, frame: bytes) -> None:
         state, plan = self.state, statement.plan
+        state.worked(STATEMENT)
         about = self._about = self._context_of(plan, statement.shape, statement.text)
         if plan.refusal is not None:
             raise replace(plan.refusal)

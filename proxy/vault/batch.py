@@ -1,7 +1,8 @@
 """Batching over all links of a process: what is asked while one call to the store runs goes into the next one.
 
 A batcher knows nothing of what it carries. Invariants: one call at a time, in order of arrival; a waiter that leaves
-takes nobody with it; every waiter gets an answer or an error, whatever happens to the call.
+takes nobody with it; every waiter gets an answer or an error, whatever happens to the call. Waiting long is no error as
+long as calls end: the time-out is one call's, so a queue that moves gives nobody up.
 """
 
 import asyncio
@@ -36,7 +37,8 @@ class Batcher(Generic[Q, R]):
         timeout: float,
     ) -> None:
         """run: answers a batch; each of its waiters gets the same answer. weight: what a batch may weigh (a heavier
-        question goes alone). queue: questions that may wait. timeout: seconds until a waiter gives up."""
+        question goes alone). queue: questions that may wait. timeout: seconds that one call may take; then all who wait
+        give up, though the call itself is not broken off: it may still take effect."""
         self._run = run
         self._weigh = weigh
         self._spawn = spawn
@@ -45,6 +47,8 @@ class Batcher(Generic[Q, R]):
         self._queue = queue
         self._timeout = timeout
         self._waiting: deque[tuple[Q, asyncio.Future[R]]] = deque()
+        self._asked: list[tuple[Q, asyncio.Future[R]]] = []  # what the call that runs is about
+        self._watch: asyncio.TimerHandle
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -61,11 +65,7 @@ class Batcher(Generic[Q, R]):
         if self._idle.is_set():
             self._idle.clear()
             self._spawn(self._drain(), name=self._name)
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await future
-        except TimeoutError:
-            raise Unavailable("vault", f"no answer within {self._timeout:g} s") from None
+        return await future
 
     async def close(self) -> None:
         """Answer what waits, then refuse."""
@@ -92,6 +92,8 @@ class Batcher(Generic[Q, R]):
         return batch
 
     async def _answer(self, batch: list[tuple[Q, asyncio.Future[R]]]) -> None:
+        self._asked = batch
+        self._watch = asyncio.get_running_loop().call_later(self._timeout, self._overdue)
         try:
             answer = await self._run([question for question, _ in batch])
         except (Unavailable, Bug) as fault:
@@ -102,8 +104,18 @@ class Batcher(Generic[Q, R]):
                 if not future.done():
                     future.set_result(answer)
         finally:
+            self._watch.cancel()
             for _, future in batch:
                 _fail(future, Unavailable("vault", "it stopped"))
+
+    def _overdue(self) -> None:
+        """The call takes too long. What comes from now on waits behind it, and is refused when it lasts again so long;
+        the call is not broken off, as a store can't be: it may be writing."""
+        late = Unavailable("vault", f"no answer within {self._timeout:g} s")
+        for _, future in [*self._asked, *self._waiting]:
+            _fail(future, late)
+        self._waiting.clear()
+        self._watch = asyncio.get_running_loop().call_later(self._timeout, self._overdue)
 
 
 def _fail(future: asyncio.Future[R], fault: Exception) -> None:

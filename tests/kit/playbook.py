@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
 from proxy.session.effects import (
+    Again,
     Analyse,
     Ask,
     Audit,
@@ -132,6 +133,8 @@ class Table:
             self.ends[effect.side].events.append("Close")
         elif isinstance(effect, StartTls):
             self.ends[effect.side].events.append("StartTls")
+        elif isinstance(effect, Again):
+            self.session.go_on()
         elif not isinstance(effect, Ask):
             self.notes.append(effect)
 

@@ -508,3 +508,110 @@ def test_the_kernel_looks_after_silent_peers(monkeypatch: pytest.MonkeyPatch) ->
     assert kept(socket.AF_UNIX) == [] and kept(socket.AF_INET, gone=True) == []
     monkeypatch.setattr(module, "KEEPALIVE", (("TCP_OF_ANOTHER_SYSTEM", 1),))
     assert len(kept(socket.AF_INET)) == 1
+
+
+# ---- a link's share
+
+
+@staged
+async def test_a_link_asks_for_no_more_than_its_share_at_once(stage: Stage) -> None:
+    """What is beyond waits in the link, not in the vault's queue before other links."""
+    await stage.log_in()
+    stage.store.slow = True
+    most = module.VALUES_AT_ONCE // module.VALUES_EACH
+    stage.says(*[query(INSERT.replace("a@b.c", f"u{number}@b.c")) for number in range(most + 3)])
+    await until(lambda: len(stage.link._unasked) == 3 and stage.store.waiting)
+    assert stage.link._asked == module.VALUES_AT_ONCE and stage.server.sent == b""
+    stage.store.slow = False
+    stage.store.go()
+    await until(lambda: kinds(stage.server.take()) and not stage.link._asked)
+    assert len(stage.store.entries) == most + 3 and not stage.link._unasked
+
+
+@staged
+async def test_what_a_link_that_ended_would_have_asked_is_not_asked(stage: Stage) -> None:
+    await stage.log_in()
+    stage.store.slow = True
+    most = module.VALUES_AT_ONCE // module.VALUES_EACH
+    stage.says(*[query(INSERT.replace("a@b.c", f"u{number}@b.c")) for number in range(most + 3)])
+    await until(lambda: stage.link._unasked and stage.store.waiting)
+    stage.client.lose()
+    await until(lambda: stage.over)
+    stage.store.slow = False
+    stage.store.go()
+    await until(lambda: not stage.link._asked)
+    assert len(stage.store.entries) == most and not stage.link._unasked
+
+
+def test_one_question_larger_than_a_share_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "VALUES_AT_ONCE", 10)
+
+    @staged
+    async def test(stage: Stage) -> None:
+        await stage.log_in()
+        stage.says(query("insert into customers(id, email) values (1, 'a@b.c'), (2, 'b@b.c')"))
+        await until(lambda: stage.server.sent)
+        assert len(stage.store.entries) == 2
+
+    test()
+
+
+@staged
+async def test_records_that_wait_are_written_together_and_open_their_gates_in_order(stage: Stage) -> None:
+    token = await stored(stage)
+    await stage.log_in()
+    stage.says(*[query(SELECT)] * 150)
+    await until(lambda: stage.server.sent.count(b"select email") == 150)
+    stage.store.slow = True
+    for _ in range(150):
+        stage.replies(*result(token))
+        await turns(2)
+    await until(lambda: len(stage.link._shut) == 3 and len(stage.store.waiting) == 1)
+    assert [len(gate.events) for gate in stage.link._shut] == [module.EVENTS_AT_ONCE, module.EVENTS_AT_ONCE, 21]
+    assert b"a@b.c" not in stage.client.sent
+    stage.store.go()
+    await until(lambda: stage.client.sent.count(b"a@b.c") == 1)
+    while stage.link._recording:
+        await until(lambda: stage.store.waiting or not stage.link._recording)
+        if stage.store.waiting:
+            stage.store.go()
+    assert stage.client.sent.count(b"a@b.c") == 150
+    assert kinds(stage.client.take()) == "TDCZ" * 150
+
+
+@staged
+async def test_nothing_stands_behind_a_gate_that_was_given_up(stage: Stage) -> None:
+    token = await stored(stage)
+    await stage.log_in()
+    stage.says(query(SELECT), query(SELECT), query(SELECT))
+    await until(lambda: stage.server.sent.count(b"select email") == 3)
+    stage.store.slow = stage.store.gone = True
+    stage.replies(*result(token))
+    await until(lambda: stage.store.waiting)
+    stage.replies(*result(token))
+    await until(lambda: stage.link._shut)
+    (waiting,) = stage.link._shut
+    stage.link._withhold()
+    stage.replies(*result(token))
+    await until(lambda: len(stage.link._shut) == 2)
+    assert waiting.open and stage.link._shut[1] in stage.link._queue
+    stage.store.slow = False
+    stage.store.go()
+    await until(lambda: stage.over)
+    assert b"a@b.c" not in stage.client.sent
+
+
+@staged
+async def test_a_long_pipeline_goes_on_by_turns(stage: Stage) -> None:
+    token = await stored(stage)
+    await stage.log_in()
+    stage.says(query(SELECT))
+    await until(lambda: stage.server.take())
+    stage.replies(columns(EMAIL), done("SELECT 0"), ready())
+    stage.says(*[query(SELECT)] * 200)
+    sent = stage.server.sent.count(b"select email")
+    assert 0 < sent < 200
+    await until(lambda: stage.server.sent.count(b"select email") == 200)
+    stage.replies(*[b"".join(result(token))] * 200)
+    assert stage.client.sent.count(b"a@b.c") < 200
+    await until(lambda: stage.client.sent.count(b"a@b.c") == 200)

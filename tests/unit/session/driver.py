@@ -13,6 +13,7 @@ from proxy.policy.access import Access
 from proxy.policy.load import load
 from proxy.policy.values import mask
 from proxy.session.effects import (
+    Again,
     Analyse,
     Ask,
     Audit,
@@ -253,6 +254,8 @@ class Link:
             self.to_server += effect.data
         elif isinstance(effect, ToClient):
             self.to_client += effect.data
+        elif isinstance(effect, Again):
+            self.session.go_on()
         elif not isinstance(effect, Ask):
             self.events.append(effect)
         elif isinstance(effect.request, self.held):

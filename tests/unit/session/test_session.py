@@ -827,3 +827,35 @@ def test_what_a_position_points_at_moves_with_the_values_before_it() -> None:
         link.client(query(f"select '{value}', nosuch from customers")).server(failed("22P02"), ready())
         places += [told[b"P"] for told in link.errors()]
     assert places == [b"13", b"15", b"12"]
+
+
+# ---- turns (more in test_turns.py)
+
+LONG = query("select email from customers") * 100
+
+
+def test_a_link_with_much_to_do_goes_on_when_it_is_its_turn_again() -> None:
+    link = Link()
+    link.client(LONG)
+    assert kinds(link.sent()) == "Q" * 100
+    link.session.client_eof()
+    link.session.go_on()
+    assert link.sent() == []
+
+
+def test_a_fault_in_a_later_turn_ends_the_link() -> None:
+    link = Link()
+    link.client(LONG, b"?\0\0\0\4")
+    assert link.closed and kinds(link.sent()) == "Q" * 100
+
+
+def test_all_that_a_server_said_before_it_went_is_shown() -> None:
+    link = Link()
+    token = link.vault.token("email", b"a@b.c")
+    link.client(LONG)
+    link.session.server_bytes((columns(EMAIL) + row(token) + done("SELECT 1") + ready()) * 100)
+    for effect in link.session.take_effects():
+        if (ask := link.perform(effect)) is not None:
+            link.session.answer(ask.ticket, link.reply(ask.request))
+    link.session.server_eof()
+    assert link.drain().to_client.count(b"a@b.c") == 100 and link.closed

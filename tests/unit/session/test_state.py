@@ -5,11 +5,11 @@ import pytest
 from proxy.errors import Bug, Refusal
 from proxy.policy.access import Access
 from proxy.session import ledger
-from proxy.session.effects import Ask, Audit, Close, Note, Principal, ToClient, ToServer
+from proxy.session.effects import Again, Ask, Audit, Close, Note, Principal, ToClient, ToServer
 from proxy.session.ledger import Owed
 from proxy.session.limits import DEFAULTS
 from proxy.session.settings import UNKNOWN
-from proxy.session.state import CLOSED, READY, State, error_response
+from proxy.session.state import CLOSED, READY, TURN, State, error_response
 from proxy.session.statements import Prepared
 from proxy.sql.analyze import analyse
 from proxy.sql.plan import FORWARD, SessionEffect, StatementPlan
@@ -434,3 +434,12 @@ def test_the_end_of_a_transaction_leaves_cursors_with_hold(hold: str) -> None:
     assert (b"c" in one.portals) is bool(hold)
     followed(one, "discard all")
     assert b"c" not in one.portals
+
+
+def test_a_turn_is_over_once() -> None:
+    state = State("", "", DEFAULTS)
+    state.worked(TURN - 1)
+    assert not state.yielding
+    state.worked(1)
+    state.worked(TURN)
+    assert state.yielding and [type(effect) for effect in state.effects] == [Again]

@@ -112,12 +112,34 @@ async def test_a_queue_is_bounded() -> None:
 
 
 @asynchronous
-async def test_a_waiter_gives_up_in_time() -> None:
+async def test_who_waits_for_a_call_that_stands_still_gives_up_and_so_does_who_comes_later() -> None:
     store = _Store()
+    batcher = store.batcher(weight=1, timeout=0)
+    waiting = await _ask(batcher, 1, 1)
+    for fault in await asyncio.gather(*waiting, batcher.submit(1), return_exceptions=True):
+        assert str(fault) == "vault is not reachable: no answer within 0 s"
     with pytest.raises(Unavailable, match="no answer within 0 s"):
-        await store.batcher(timeout=0).submit(1)
+        await batcher.submit(1)
+    assert store.batches == [[1]]
     store.open.set()
     await asyncio.gather(*TASKS)
+
+
+@asynchronous
+async def test_a_queue_that_moves_gives_nobody_up() -> None:
+    """However long it is: each call has the whole time, which counts anew with it."""
+    loop = asyncio.get_running_loop()
+    calls: list[int] = []
+
+    async def run(batch: Sequence[int]) -> int:
+        calls.append(len(batch))
+        done: asyncio.Future[int] = loop.create_future()
+        loop.call_later(0.05, done.set_result, 0)
+        return await done
+
+    batcher = Batcher(run, lambda number: number, spawn, "test", weight=1, queue=100, timeout=0.5)
+    await asyncio.gather(*[batcher.submit(1) for _ in range(11)])
+    assert calls == [1] * 11
 
 
 @asynchronous
