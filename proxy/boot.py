@@ -13,6 +13,7 @@ from proxy.admin.app import Admin
 from proxy.config import Settings
 from proxy.documents import Fault, Faults
 from proxy.endpoints import Tcp, Unix
+from proxy.errors import Unavailable
 from proxy.net.reload import PolicyFiles, read_policy, refuse_other_forms
 from proxy.net.reload import Sources as PolicySources
 from proxy.net.server import Server
@@ -61,6 +62,7 @@ def upstream(settings: Settings, context: ssl.SSLContext | None) -> Upstream:
     return Upstream(endpoint.host, endpoint.port, settings.tls.server.mode, context, settings.timeouts.connect)
 
 
+HEAD_EVERY: Final = 3600.0  # seconds between notes of the audit trail's end: what may be cut off unseen
 # Settings that this version knows but does not do yet: named at start, not ignored.
 NOT_YET: Final = "this version does not do it yet"
 VAULTS: Final = ("sqlite",)
@@ -98,6 +100,9 @@ async def serve(settings: Settings, open_store: OpenStore, ready_line: Callable[
         stack.push_async_callback(tasks.cancel)
         vault = await _opened(settings, policy, open_store, tasks)
         stack.push_async_callback(vault.close)
+        await _begin(vault)
+        stack.callback(_note_head, vault)
+        tasks.repeat(_noting(vault), HEAD_EVERY, "audit head")
         server = Server(settings, vault, policy, target, ready_line, certificates)
         files = PolicyFiles(settings, sources, policy, server.policy_changed, vault.recall)
         _start_admin(settings, server, files, certificates, stack)
@@ -150,6 +155,29 @@ async def _opened(settings: Settings, policy: Policy, open_store: OpenStore, tas
     except BaseException:
         await store.close()
         raise
+
+
+async def _begin(vault: Vault) -> None:
+    """The start row; where it can't be written now (a full disk), it comes with the first event."""
+    try:
+        await vault.audit.begin()
+    except Unavailable as gone:
+        log("audit-not-begun", "error", reason=str(gone)[:200])
+    _note_head(vault)
+
+
+def _note_head(vault: Vault) -> None:
+    """The end of the trail goes to the log, which is kept elsewhere: an anchor for `audit verify --head`."""
+    head = vault.audit.head
+    if head is not None:
+        log("audit-head", head=str(head)[:200])
+
+
+def _noting(vault: Vault) -> Callable[[], Coroutine[Any, Any, None]]:
+    async def note_head() -> None:
+        _note_head(vault)
+
+    return note_head
 
 
 def _start_admin(

@@ -162,7 +162,14 @@ def _add_audit(commands: Commands) -> None:
     search.add_argument("--token", help="a token, as it stands in the application's database")
     search.add_argument("--user", help="a database account")
     text = "prove that nothing was changed, removed or inserted"
-    _add(audit, "verify", text, audit_verify, "audit verify && echo whole")
+    verify = _add(audit, "verify", text, audit_verify, "audit verify --head main:1200:5f0c…")
+    verify.add_argument(
+        "--head",
+        action="append",
+        default=[],
+        metavar="WRITER:ROW:HASH",
+        help="an end of the trail as it was noted elsewhere: shows that nothing was cut off since",
+    )
     _add(audit, "export", "all events, one JSON object a line", audit_export, "audit export > audit.jsonl")
 
 
@@ -388,25 +395,32 @@ def _audit_row(record: Any, tokens: int | None = 20) -> dict[str, object]:
 
 
 def audit_verify(arguments: argparse.Namespace) -> int:
-    from proxy.vault.audit import Audit
+    from proxy.vault.audit import Anchor, Audit
     from proxy.vault.keys import load_provider, open_keyring
+
+    try:
+        anchors = [Anchor.read(text) for text in arguments.head]
+    except ValueError:
+        return _say_faults(["--head is WRITER:ROW:HASH, as `audit verify` prints it"], arguments, USAGE)
 
     async def verify() -> Any:
         settings = _settings(arguments)
         store = await open_store(settings, True)
         try:
             provider = load_provider(str(settings.keys), os.environ, os.urandom)
-            return await Audit(store, await open_keyring(store, provider, os.urandom, 0), None).verify()
+            return await Audit(store, await open_keyring(store, provider, os.urandom, 0), None).verify(anchors)
         finally:
             await store.close()
 
     verdict = _run(verify())
     faults = [{"writer": f.writer, "sequence": f.sequence, "what": f.what} for f in verdict.faults]
     if arguments.json:
-        print(json.dumps({"rows": verdict.rows, "faults": faults}))
+        print(json.dumps({"rows": verdict.rows, "faults": faults, "heads": [str(head) for head in verdict.heads]}))
     else:
         for fault in verdict.faults:
             print(f"writer {fault.writer}, row {fault.sequence}: {fault.what}")
+        for head in verdict.heads:
+            print(f"head {head}")
         print(f"{verdict.rows} rows, {'whole' if not faults else 'BROKEN'}")
     return NO if faults else DONE
 

@@ -71,6 +71,7 @@ FACTS: Final[dict[str, Fact]] = {
     "fault": _word("what is wrong in it", 500),
     "advice": _word("what to do about it", 500),
     "digest": _word("of a policy"),
+    "head": _word("end of the audit trail, as `audit verify --head` takes it", 200),
     "version": _word("of pgveil, a server or the protocol"),
     "pid": Fact(int, "process"),
     "signal": _word("signal"),

@@ -35,11 +35,33 @@ class ChainFault:
 
 
 @dataclass(frozen=True, slots=True)
+class Anchor:
+    """A row of a writer's chain as it was noted elsewhere: what shows that a trail was cut off or put back since."""
+
+    writer: str
+    sequence: int
+    hash: bytes
+
+    def __str__(self) -> str:
+        return f"{self.writer}:{self.sequence}:{self.hash.hex()}"
+
+    @classmethod
+    def read(cls, text: str) -> "Anchor":
+        """Raises ValueError."""
+        writer, sequence, digest = text.strip().rsplit(":", 2)
+        if len(digest) != 2 * len(chain.FIRST_HASH):
+            raise ValueError("not a hash")
+        return cls(writer, int(sequence), bytes.fromhex(digest))
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What verify found. rows: looked at. faults: the first 100; none means the trail is whole."""
+    """What verify found. rows: looked at. faults: the first 100; none means the trail is whole. heads: where its chains
+    end, to be noted elsewhere."""
 
     rows: int
     faults: tuple[ChainFault, ...]
+    heads: tuple[Anchor, ...] = ()
 
 
 class Audit:
@@ -56,6 +78,17 @@ class Audit:
             raise Bug("this audit trail was opened to read only")
         if events:
             await self._committer.write(Write(events=tuple(events)))
+
+    async def begin(self) -> None:
+        """Write this process's start row, so that an empty trail is a cut one. Raises Unavailable."""
+        if self._committer is not None:
+            await self._committer.write(Write(begins=True))
+
+    @property
+    def head(self) -> Anchor | None:
+        """Where this process's chain ends, as far as it is durable."""
+        head = None if self._committer is None else self._committer.head
+        return None if head is None else Anchor(head.writer, head.sequence, head.hash)
 
     async def tail(self, count: int) -> list[AuditRecord]:
         """The newest `count` events, oldest of them first."""
@@ -75,15 +108,22 @@ class Audit:
             before = rows[-1].wall, rows[-1].writer, rows[-1].sequence
         return found[:limit]
 
-    async def verify(self) -> Verdict:
+    async def verify(self, anchors: Sequence[Anchor] = ()) -> Verdict:
         """Walk every writer's chain: rows changed, removed, reordered, inserted or cut off, tokens missing from the
-        index, heads that are not ours, writers that vanished."""
+        index, heads that are not ours, writers that vanished, a trail that is empty.
+
+        anchors: ends noted earlier. Without one, a store that was put back whole to an older state looks whole.
+        """
         heads = {head.writer: head for head in await self._store.audit_heads()}
         walk = _Walk()
         for writer in sorted({*heads, *await self._store.audit_writers()}):
             await self._walk_chain(writer, heads.get(writer), walk)
         walk.check_links()
-        return Verdict(walk.rows, tuple(walk.faults[:_MOST_FAULTS]))
+        walk.check_anchors(anchors)
+        if not walk.rows and not walk.faults and await self._store.keys():
+            walk.fault("", 0, "the trail is empty, but each run of pgveil begins with a row")
+        ends = tuple([Anchor(head.writer, head.sequence, head.hash) for _, head in sorted(heads.items())])
+        return Verdict(walk.rows, tuple(walk.faults[:_MOST_FAULTS]), ends)
 
     async def _search_token(self, token: bytes, user: str | None, since: int, limit: int) -> list[AuditRecord]:
         if not token_text.looks_like(token):
@@ -169,10 +209,19 @@ class _Walk:
         elif (head.sequence, head.hash) != (sequence, last):
             self.fault(writer, sequence, "the chain does not end as its head says")
 
+    def check_anchors(self, anchors: Sequence[Anchor]) -> None:
+        for anchor in anchors:
+            if self._linked.get((anchor.writer, anchor.sequence)) != anchor.hash:
+                self.fault(anchor.writer, anchor.sequence, _gone(anchor))
+
     def check_links(self) -> None:
         for writer, at, other, sequence, digest in self._links:
             if self._linked.get((other, sequence)) != digest:
                 self.fault(writer, at, f"the trail of writer {other} up to row {sequence} is gone or another")
+
+
+def _gone(anchor: Anchor) -> str:
+    return f"no row of writer {anchor.writer} with the noted hash: the trail was cut off, put back or rewritten since"
 
 
 def _of_user(rows: Sequence[AuditRow], user: str | None) -> list[AuditRecord]:

@@ -55,6 +55,7 @@ class Write:
     entries: Sequence[StoredEntry] = ()
     events: Sequence[AuditEvent] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    begins: bool = False  # the process's start row is due, whether there are events or not
 
 
 class Committer:
@@ -86,6 +87,11 @@ class Committer:
         """
         return await self._batcher.submit(write)
 
+    @property
+    def head(self) -> AuditHead | None:
+        """The end of this process's chain, as far as it is durable."""
+        return self._head
+
     async def open_chain(self) -> None:
         """Find where this process's audit chain ends. Raises Damaged if its head is gone or not ours."""
         heads = {head.writer: head for head in await self._store.audit_heads()}
@@ -104,7 +110,8 @@ class Committer:
     async def _commit(self, writes: Sequence[Write]) -> Mapping[bytes, bytes]:
         entries = [entry for write in writes for entry in write.entries]
         events = [event for write in writes for event in write.events]
-        rows, head = await self._link(events) if events else ([], None)
+        begins = self._start is not None and any(write.begins for write in writes)
+        rows, head = await self._link(events) if events or begins else ([], None)
         self._head_known = self._head_known and not rows
         facts = {name: text for write in writes for name, text in write.facts.items()}
         existing = await self._store.commit(Group(entries, rows, head, self._durable, facts))

@@ -67,11 +67,14 @@ class SqliteStore:
         read_only: for commands that look while a sidecar runs; takes no writer lock and runs no migration.
         Raises StoreFault (second writer, newer schema, no vault, not a vault) or Unavailable.
         """
+        path = Path(os.path.realpath(path))  # one vault, one lock, whatever it is called
         lock = None if read_only else _take_lock(path)
         store = cls(path, read_only, lock)
         try:
             await store._writer.run(_check_version if read_only else _migrate)
             store._file = _identity(path)
+            if not read_only and os.stat(path).st_nlink > 1:
+                raise StoreFault(f"{path} has hard links: SQLite would keep a log for each of its names; leave it one")
         except BaseException:
             await store.close()
             raise

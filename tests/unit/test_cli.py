@@ -305,8 +305,14 @@ def test_the_trail(run: Run, vault: Path) -> None:
 
 
 def test_the_trail_is_verified(run: Run, vault: Path) -> None:
-    assert run("audit", "verify") == (0, "4 rows, whole\n", "")
-    assert json.loads(run("audit", "verify", "--json")[1]) == {"rows": 4, "faults": []}
+    code, out, _ = run("audit", "verify")
+    head = out.splitlines()[0].removeprefix("head ")
+    assert code == 0 and head.startswith("main:4:") and out.endswith("4 rows, whole\n")
+    assert json.loads(run("audit", "verify", "--json")[1]) == {"rows": 4, "faults": [], "heads": [head]}
+    assert run("audit", "verify", "--head", head)[0] == 0
+    code, out, _ = run("audit", "verify", "--head", head.replace("main:4:", "main:5:"))
+    assert code == 1 and "row 5: no row of writer main with the noted hash" in out
+    assert run("audit", "verify", "--head", "main:4")[0] == run("audit", "verify", "--head", "main:4:ff")[0] == 2
     _tamper(vault)
     code, out, _ = run("audit", "verify")
     assert code == 1 and "row 3: changed" in out and out.endswith("4 rows, BROKEN\n")

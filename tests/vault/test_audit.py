@@ -9,7 +9,7 @@ import pytest
 from proxy import tokens
 from proxy.errors import Bug
 from proxy.vault import chain
-from proxy.vault.audit import Audit, Verdict
+from proxy.vault.audit import Anchor, Audit, Verdict
 from proxy.vault.chain import AuditEvent
 from proxy.vault.faults import Damaged
 from proxy.vault.keys import open_keyring
@@ -307,3 +307,50 @@ async def test_verify_stops_collecting_at_a_hundred_faults(shelf: Shelf) -> None
         for number in range(1, 140):
             shelf.put_row(dataclasses.replace(shelf.row(number), mono=-1))
         assert len((await vault.audit.verify()).faults) == 100
+
+
+# ---- held against what was noted elsewhere -----------------------------------------------------------------------
+
+
+@asynchronous
+async def test_a_run_begins_with_a_row_and_an_empty_trail_is_a_cut_one(shelf: Shelf) -> None:
+    async with opened(shelf) as vault:
+        assert vault.audit.head is None
+        assert [fault.what for fault in (await vault.audit.verify()).faults] == [
+            "the trail is empty, but each run of pgveil begins with a row"
+        ]
+        await vault.audit.begin()
+        await vault.audit.begin()
+        verdict = await vault.audit.verify()
+        assert (verdict.rows, verdict.faults, verdict.heads) == (1, (), (vault.audit.head,))
+    shelf.drop_row(1)
+    shelf.drop_head()
+    assert await _faults(shelf) == ["0: the trail is empty, but each run of pgveil begins with a row"]
+
+
+@asynchronous
+async def test_a_trail_that_was_put_back_is_found_by_what_was_noted(shelf: Shelf) -> None:
+    async with opened(shelf) as vault:
+        await vault.audit.append([EVENT])
+        old, head = vault.audit.head, shelf.head()
+        await vault.audit.append([EVENT])
+        noted = vault.audit.head
+        assert old is not None and noted is not None and Anchor.read(str(noted)) == noted
+        assert (await vault.audit.verify([old, noted])).faults == ()
+    shelf.drop_row(3)
+    shelf.put_head(head)
+    async with opened(shelf, seed="later") as vault:
+        assert (await vault.audit.verify([old])).faults == ()
+        [fault] = (await vault.audit.verify([noted])).faults
+        assert (fault.writer, fault.sequence) == ("main", 3) and "cut off" in fault.what
+        await vault.audit.append([EVENT])
+        assert len((await vault.audit.verify([noted])).faults) == 1, "other rows in its place are no proof"
+        reader = Audit(vault._store, vault._keyring, None)
+        await reader.begin()
+        assert reader.head is None
+
+
+@pytest.mark.parametrize("text", ["", "main", "main:1", "main:x:" + "0" * 64, "main:1:" + "g" * 64, "main:1:00"])
+def test_what_is_no_end_of_a_trail(text: str) -> None:
+    with pytest.raises(ValueError):
+        Anchor.read(text)

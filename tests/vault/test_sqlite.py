@@ -323,3 +323,18 @@ def test_a_row_whose_body_became_text_is_found(path: Path) -> None:
         connection.execute("UPDATE audit SET body = CAST(body AS TEXT) WHERE sequence = 2")
     connection.close()
     assert "changed, or not the row that stood here" in asyncio.run(verify())
+
+
+@asynchronous
+async def test_a_vault_has_one_writer_whatever_it_is_called(path: Path, tmp_path: Path) -> None:
+    vault = await _vault(path)
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    with pytest.raises(StoreFault, match="another pgveil writes"):
+        await SqliteStore.open(link)
+    await vault.close()
+    hard = tmp_path / "hard.db"
+    hard.hardlink_to(path)
+    for name in (path, hard):
+        with pytest.raises(StoreFault, match="hard links"):
+            await SqliteStore.open(name)
