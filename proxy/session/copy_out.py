@@ -6,7 +6,8 @@ formats (`wire.copyrows`), when a COPY begins and ends (`to_client`).
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import final
+from itertools import islice
+from typing import cast, final
 
 from proxy.errors import ProtocolFault
 from proxy.session.copy_in import reading_of
@@ -15,7 +16,8 @@ from proxy.session.settings import Settings
 from proxy.session.statements import Bound
 from proxy.sql.plan import CopyPlan
 from proxy.wire import messages
-from proxy.wire.copyrows import BadCopy, CopyFields, CopyRows, Default, Part
+from proxy.wire.copyfields import CopyFields, Field
+from proxy.wire.copyrows import BadCopy, CopyRows, Part
 from proxy.wire.types import from_utf8
 
 
@@ -37,6 +39,9 @@ class CopyOut:
 
     def take(self, data: bytes) -> list[Part]:
         """The parts that end in this frame. Raises ProtocolFault."""
+        row = self._rows.row(data)
+        if row is not None:
+            return [row]
         try:
             return self._rows.feed(data)
         except BadCopy:
@@ -50,40 +55,30 @@ class CopyOut:
 
     def tokens(self, frames: list[list[Part]]) -> list[bytes | None]:
         """What stands in the protected columns, row by row. Raises ProtocolFault."""
-        found: list[bytes | None] = []
-        for part in _rows_of(frames):
-            try:
-                fields = self._fields.split(part)
-            except BadCopy:
-                raise ProtocolFault("server", "COPY data that can't be read") from None
-            if len(fields) != self.columns.width:
-                raise ProtocolFault(
-                    "server", f"a row of {len(fields)} fields where {self.columns.width} were asked for"
-                )
-            for index in self.columns.indexes:
-                value = self._fields.decode(fields[index], index)
-                assert not isinstance(value, Default)
-                found.append(value)
+        rows = self._split(frames)
+        for count in set(map(len, rows)):
+            if count != self.columns.width:
+                raise ProtocolFault("server", f"a row of {count} fields where {self.columns.width} were asked for")
+        indexes = self.columns.indexes
+        found: list[bytes | None] = [None] * (len(rows) * len(indexes))
+        for at, index in enumerate(indexes):
+            values = self._fields.decode_all([row[index] for row in rows], index)
+            found[at :: len(indexes)] = cast("list[bytes | None]", values)  # DEFAULT is of COPY FROM only
         return found
+
+    def _split(self, frames: list[list[Part]]) -> list[list[Field]]:
+        try:
+            return self._fields.split([part for parts in frames for part in parts])
+        except BadCopy:
+            raise ProtocolFault("server", "COPY data that can't be read") from None
 
     def build(self, frames: list[list[Part]], shown: Sequence[bytes | None]) -> bytes:
         """The frames with what is shown in the place of each."""
-        values = iter(shown)
-        out: list[bytes] = []
-        for parts in frames:
-            data: list[bytes] = []
-            for part in parts:
-                if not part.row:
-                    data.append(part.data)
-                    continue
-                fields = self._fields.split(part)
-                for index in self.columns.indexes:
-                    fields[index] = self._fields.encode(next(values), index)
-                data.append(self._fields.join(part, fields))
-            if data:
-                out.append(messages.build_copy_data(b"".join(data)))
-        return b"".join(out)
-
-
-def _rows_of(frames: list[list[Part]]) -> list[Part]:
-    return [part for parts in frames for part in parts if part.row]
+        rows = self._split(frames)
+        width = len(self.columns.indexes)
+        for at, index in enumerate(self.columns.indexes):
+            for row, field in zip(rows, self._fields.encode_all(shown[at::width], index), strict=True):
+                row[index] = field
+        written = iter(self._fields.join([part for parts in frames for part in parts], rows))
+        made = [b"".join(islice(written, len(parts))) for parts in frames]
+        return b"".join([messages.build_copy_data(data) for data in made if data])

@@ -4,15 +4,16 @@ A client may send CopyData before the server has asked for any; it waits here un
 of a COPY that has failed go nowhere, not even to a server that would ignore them.
 """
 
+from functools import partial
 from typing import Final, Protocol, final
 
 from proxy.errors import ProtocolFault, Refusal
 from proxy.session import ledger
-from proxy.session.copy_in import FAILING_COPY, CopyIn, in_row
+from proxy.session.copy_in import FAILING_COPY, CopyIn
 from proxy.session.effects import Context
 from proxy.session.ledger import Owed
 from proxy.session.planning import Planner
-from proxy.session.slots import Lane, Slot, TokenJob, Wanted
+from proxy.session.slots import Lane, Slot, TokenJob
 from proxy.session.state import State
 from proxy.wire import messages
 
@@ -69,7 +70,8 @@ class FromStdin:
             return
         try:
             if kind == messages.COPY_DATA:
-                self._data(copying, buf[body:end])
+                if copying.feed(buf[body:end]):
+                    self._batch(copying)
                 return
             if kind == messages.COPY_DONE:
                 copying.finish()
@@ -104,30 +106,16 @@ class FromStdin:
             raise ProtocolFault("client", "a message of another kind during COPY FROM STDIN")
         self._lane.state.copy_in = None
 
-    def _data(self, copying: CopyIn, data: bytes) -> None:
-        """Raises Refusal."""
-        if copying.feed(data):
-            self._batch(copying)
+    def _batch(self, copying: CopyIn) -> None:
+        """Send on the rows that are here. Raises Refusal."""
+        fmt = 1 if copying.form.kind == "binary" else 0
+        made = copying.batch(partial(self._planner.copied, fmt=fmt, reading=copying.reading))
         most = self._lane.state.limits.message
         if copying.pending > most:
             raise too_large("a row of COPY", copying.pending, most)
-
-    def _batch(self, copying: CopyIn) -> None:
-        """Send on the rows that are here. Raises Refusal."""
-        batch = copying.batch()
-        if batch is None:
+        if made is None:
             return
-        fmt = 1 if copying.form.kind == "binary" else 0
-        known: dict[tuple[int, bytes], Wanted] = {}
-        wanted: list[Wanted] = []
-        for place, value, row in batch.values:
-            key = (id(place), value)
-            if key not in known:
-                try:
-                    known[key] = self._planner.copied(place, value, fmt, copying.reading)
-                except Refusal as refusal:
-                    raise in_row(refusal, row) from None
-            wanted.append(known[key])
+        batch, wanted = made
         batch.slot = self._lane.enqueue(None, batch.size)
         TokenJob(self._lane, batch.slot, batch, wanted, copying.bound.context).start(self._lane.state)
 

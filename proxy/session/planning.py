@@ -4,11 +4,13 @@ One text is planned at a time: `plan` gives the plan, or asks for it and gives N
 and comes again with the same text when `waiting` has gone.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, final
 
 from proxy.errors import Refusal
-from proxy.session.copy_in import reading_of
+from proxy.policy.rules import ValueClass
+from proxy.session.copy_in import reading_of, stored_as_they_are
 from proxy.session.effects import Analyse, Context, Failure, Item
 from proxy.session.permit import permit
 from proxy.session.reveal import MOMENTS, token_of
@@ -23,7 +25,7 @@ from proxy.sql.shape import NUMBERS, Shape, literal_value, shape
 from proxy.wire.types import Reading, TypeSpec
 
 # What may have been put right by another way than this proxy.
-DOUBTED: Final = frozenset(("undefined-column", "undefined-table", "plaintext-rows", "foreign-tokens"))
+DOUBTED: Final = frozenset(("undefined-column", "undefined-table", "plaintext-rows"))
 UNREPORTED: Final = Refusal(
     "changed-in-transaction",
     "a setting that decides how statements and values are read has changed since the server was last ready",
@@ -277,24 +279,36 @@ class Planner:
         assert state.access is not None
         return Bound(self._fetching(plan), state.access, context, formats, state.next_serial())
 
-    def copied(self, place: Input, value: bytes, fmt: int, reading: Reading) -> Wanted:
-        """The value of a field of COPY. Raises Refusal."""
+    def copied(self, place: Input, fields: Sequence[bytes], fmt: int, reading: Reading) -> Wanted:
+        """The values of fields of COPY that go into one column. Raises Refusal."""
         state = self._state
         assert state.world is not None and state.access is not None
-        token = self._written_through(place, fmt, value)
-        if token is not None:
-            return token
+        facade, kind = place.column.facade, state.world.policy.classes[place.column.class_name]
+        if self._writes_tokens(place):
+            values = tuple([self._copied_through(place, field, fmt, reading, kind) for field in fields])
+        elif stored_as_they_are(fields, facade, kind, reading):
+            values = tuple(fields)
+        else:
+            source = TypeSpec(facade.name, facade.oid, facade.size)
+            values = tuple([value for field in fields for value in read(place, source, field, fmt, reading, kind)])
+        return Wanted(values, items(place, values, state.access), True)
+
+    def _copied_through(self, place: Input, field: bytes, fmt: int, reading: Reading, kind: ValueClass) -> bytes | None:
+        """The token that the field holds, else its value."""
+        token = token_of(place.column, fmt, field)
         facade = place.column.facade
         source = TypeSpec(facade.name, facade.oid, facade.size)
-        values = read(place, source, value, fmt, reading, state.world.policy.classes[place.column.class_name])
-        return Wanted(values, items(place, values, state.access), True)
+        return token or read(place, source, field, fmt, reading, kind)[0]
+
+    def _writes_tokens(self, place: Input) -> bool:
+        access = self._state.access
+        assert access is not None
+        return place.column.write_tokens or access.writes_tokens(place.column.class_name)
 
     def _written_through(self, place: Input, fmt: int, data: bytes) -> Wanted | None:
         """A token of one who writes tokens stands for itself, whatever the type of its value is."""
-        access = self._state.access
-        assert access is not None
         name = place.column.class_name
-        if place.array or not (place.column.write_tokens or access.writes_tokens(name)):
+        if place.array or not self._writes_tokens(place):
             return None
         token = token_of(place.column, fmt, data)
         return None if token is None else Wanted((token,), (Item(name, token, True),), place.use == "write")

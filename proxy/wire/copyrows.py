@@ -1,11 +1,10 @@
-"""Rows of COPY data: cut out of a stream that is cut anywhere, their fields found, decoded and written anew.
+"""Rows of COPY data, cut out of a stream that is cut anywhere.
 
-Not here: what COPY's options are called (`sql.copies`), what a value is (`types`). Sources: the COPY reference page
-("File Formats"), copyfromparse.c (CopyReadLineText, CopyReadAttributesText, CopyReadAttributesCSV) and copyto.c
-(CopyAttributeOutText, CopyAttributeOutCSV).
+Not here: fields of rows (`copyfields`), what COPY's options are called (`sql.copies`). Sources: the COPY reference page
+("File Formats"), copyfromparse.c (CopyReadLineText).
 
-Invariants: what is fed comes out once, in order, as parts; fields that nobody replaces keep their bytes; the work is
-linear in the bytes fed. Encodings in which an ASCII byte may be part of another character must not come here.
+Invariants: what is fed comes out once, in order, as parts; the work is linear in the bytes fed. Encodings in which an
+ASCII byte may be part of another character must not come here.
 """
 
 import re
@@ -14,7 +13,6 @@ from struct import Struct
 from typing import Final, Literal, final
 
 SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0"
-Field = bytes | None  # as it stands in the row; None: NULL of the binary format
 
 _int16: Final = Struct(">h")
 _int32: Final = Struct(">i")
@@ -45,25 +43,20 @@ class CopyFormat:
     dot_ends: bool = True
 
 
-@final
-class Default:
-    """A field that asks for its column's DEFAULT."""
-
-
-DEFAULT: Final = Default()
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Part:
-    """A stretch of the stream. row: it is a row (else a header, a trailer or an end marker). eol: bytes of its end that
-    end the line."""
+    """A stretch of the stream. rows: how many it is (0: a header, a trailer or an end marker). eol: bytes of its end
+    that end the line; of several rows each line ends alike and no row is longer than a line.
+
+    Not frozen: that would double what making one costs, and there is one a row of COPY TO.
+    """
 
     data: bytes
-    row: bool
+    rows: int
     eol: int = 0
 
     def __repr__(self) -> str:
-        return f"Part(<hidden {len(self.data)} bytes>, {self.row})"
+        return f"Part(<hidden {len(self.data)} bytes>, {self.rows})"
 
 
 # What CopyReadLineText steps over in text: a backslash takes the next byte with it, but for `\\.`.
@@ -75,11 +68,12 @@ _BACKSLASH: Final = 0x5C
 
 @final
 class CopyRows:
-    """Cuts a stream into parts."""
+    """Cuts a stream into parts. Rows that can be told apart by their line ends alone come as one part; `_part` reads
+    what is odd byte by byte, as the server does."""
 
     __slots__ = (
         "_close", "_ended", "_eol", "_first", "_form", "_inside", "_kind", "_last", "_left", "_rest", "_run",
-        "_scanned",
+        "_scanned", "_unseen",
     )  # fmt: skip
 
     def __init__(self, form: CopyFormat) -> None:
@@ -98,6 +92,7 @@ class CopyRows:
         self._first = True
         self._last = False  # no more data will come
         self._ended = False  # a trailer or end marker came: the server reads no more
+        self._unseen = False  # what was fed last was not yet searched for rows that are one part
 
     @property
     def pending(self) -> int:
@@ -107,9 +102,10 @@ class CopyRows:
     def feed(self, data: bytes) -> list[Part]:
         """Parts that are complete now. Raises BadCopy."""
         self._rest += data
+        self._unseen = True
         parts: list[Part] = []
         at = 0
-        while (part := self._part(at)) is not None:
+        while (part := self._run_of_rows(at) or self._part(at)) is not None:
             parts.append(part)
             at += len(part.data)
             self._scanned = 0
@@ -124,8 +120,52 @@ class CopyRows:
         parts = self.feed(b"")
         if self._rest:
             rest, self._rest = bytes(self._rest), bytearray()
-            parts.append(Part(rest, not (self._first and self._form.header)))
+            parts.append(Part(rest, 0 if self._first and self._form.header else 1))
         return parts
+
+    # ---- rows that are plain to see
+
+    def row(self, data: bytes) -> Part | None:
+        """The data as the one row that they are, if that is plain to see; None: feed them."""
+        if self._rest or self._first or self._ended:
+            return None
+        if self._kind == "binary":
+            return Part(data, 1) if _binary_row_end(data, 0) == len(data) else None
+        alone = self._eol == b"\n" and data.find(b"\n") == len(data) - 1
+        return Part(data, 1, 1) if alone and data else None
+
+    def _run_of_rows(self, at: int) -> Part | None:
+        """All whole rows behind `at`, if none of them is odd. Tried once a piece, where a row begins."""
+        if not self._unseen or self._scanned or self._first or self._ended:
+            return None
+        self._unseen = False
+        if self._kind == "binary":
+            end, count = _binary_rows_end(self._rest, at)
+            return Part(bytes(self._rest[at:end]), count) if count else None
+        data = bytes(self._rest[at : self._rest.rfind(b"\n", at) + 1])
+        count = data.count(b"\n")
+        if not count or not self._ended_alike(data, count):
+            return None
+        return None if self._odd(data) else Part(data, count, len(self._eol))
+
+    def _ended_alike(self, data: bytes, count: int) -> bool:
+        """Whether its `count` line feeds, and nothing else, may end rows."""
+        if self._eol == b"\n":
+            return b"\r" not in data
+        return self._eol == b"\r\n" and data.count(b"\r") == data.count(self._eol) == count
+
+    def _odd(self, data: bytes) -> bool:
+        """Whether a line end may be part of a value, or a line an end marker."""
+        form = self._form
+        if self._kind == "text":
+            return b"\\." in data or b"\\\n" in data or b"\\\r" in data
+        if form.dot_ends and b"\\." in data:
+            return True
+        if form.quote not in data:
+            return False
+        if form.escape != form.quote and form.escape in data:
+            return True
+        return any(line.count(form.quote) & 1 for line in data.split(b"\n"))
 
     def _part(self, at: int) -> Part | None:
         """The part that begins at `at`; None: it isn't there yet."""
@@ -144,7 +184,7 @@ class CopyRows:
             return None
         first, self._first = self._first, False
         row = not self._ended and not (first and self._form.header)
-        return Part(bytes(self._rest[at:end]), row, len(self._eol) if row else 0)
+        return Part(bytes(self._rest[at:end]), int(row), len(self._eol) if row else 0)
 
     def _ignore(self, at: int) -> None:
         """What comes behind an end marker is ignored by the server too: it goes nowhere. Raises BadCopy."""
@@ -252,7 +292,7 @@ class CopyRows:
         data = bytes(self._rest[at:end])
         first, self._first = self._first, False
         self._ended = not first and _int16.unpack_from(data)[0] == -1
-        return Part(data, not first and not self._ended)
+        return Part(data, int(not first and not self._ended))
 
     def _binary_row(self, at: int) -> int:
         data, place = self._rest, at + self._scanned
@@ -289,163 +329,29 @@ def _binary_header(data: bytearray) -> int:
     return 19 + extra if len(data) >= 19 + extra else -1
 
 
-# ---- fields
+def _binary_rows_end(data: bytearray, at: int) -> tuple[int, int]:
+    """The offset behind the last whole row from `at` on, and how many there are. It stops before what is odd."""
+    count = 0
+    while (end := _binary_row_end(data, at)) > 0:
+        at = end
+        count += 1
+    return at, count
 
 
-@final
-class CopyFields:
-    """Finds, decodes and writes the fields of rows. width: how many a row has."""
-
-    __slots__ = ("_alone", "_csv_field", "_format", "_text_field")
-
-    def __init__(self, form: CopyFormat, width: int = 1) -> None:
-        self._format = form
-        self._alone = width == 1
-        mark = re.escape(form.delimiter)
-        self._text_field = re.compile(b"(?:[^\\\\" + mark + b"]++|\\\\.|\\\\\\Z)*+", re.DOTALL)
-        quote, escape = re.escape(form.quote), re.escape(form.escape)
-        inner = b"(?:" + escape + b"[" + quote + escape + b"]|[^" + quote + escape + b"]++|(?!" + quote + b").)*+"
-        self._csv_field = re.compile(b"(?:" + quote + inner + quote + b"|[^" + mark + quote + b"]++)*+", re.DOTALL)
-
-    def split(self, row: Part) -> list[Field]:
-        """Fields as they stand. Raises BadCopy."""
-        form = self._format
-        if form.kind == "binary":
-            return _binary_fields(row.data)
-        content = row.data[: len(row.data) - row.eol]
-        if (b"\\" if form.kind == "text" else form.quote) not in content:
-            return list(content.split(form.delimiter))
-        pattern = self._text_field if form.kind == "text" else self._csv_field
-        fields: list[Field] = []
-        at = 0
-        while True:
-            found = pattern.match(content, at)
-            assert found is not None
-            fields.append(found.group())
-            at = found.end()
-            if at == len(content):
-                return fields
-            if content[at : at + 1] != form.delimiter:
-                raise BadCopy("unterminated CSV quoted field")
-            at += 1
-
-    def join(self, row: Part, fields: list[Field]) -> bytes:
-        """The row with these fields. row: as it was, for its line end."""
-        if self._format.kind == "binary":
-            parts = [_int16.pack(len(fields))]
-            for field in fields:
-                parts.append(_int32.pack(-1 if field is None else len(field)))
-                parts.append(field or b"")
-            return b"".join(parts)
-        return self._format.delimiter.join([field or b"" for field in fields]) + row.data[len(row.data) - row.eol :]
-
-    def decode(self, field: Field, index: int) -> bytes | Default | None:
-        """The value of field `index`: bytes of the stream's encoding, or of the binary form; None for NULL."""
-        form = self._format
-        if form.kind == "binary" or field is None:
-            return field
-        if form.kind == "csv":
-            return self._decode_csv(field, index)
-        if field.endswith(b"\\") and (len(field) - len(field.rstrip(b"\\"))) % 2:
-            field = field[:-1]  # the data ends with it: it is dropped before the field is looked at
-        if field == form.null:
-            return None
-        if field == form.default:
-            return DEFAULT
-        return _ESCAPE.sub(_unescaped, field) if b"\\" in field else field
-
-    def _decode_csv(self, field: bytes, index: int) -> bytes | Default | None:
-        form = self._format
-        value, quoted = (field, False) if form.quote not in field else (self._unquoted(field), True)
-        if not quoted and value == form.default:
-            return DEFAULT
-        if value != form.null:
-            return value
-        return None if (index in form.null_quoted if quoted else index not in form.not_null) else value
-
-    def _unquoted(self, field: bytes) -> bytes:
-        """CopyReadAttributesCSV: quotes may open and close anywhere in a field."""
-        quote, escape = self._format.quote[0], self._format.escape[0]
-        out = bytearray()
-        inside = False
-        at, end = 0, len(field)
-        while at < end:
-            byte = field[at]
-            at += 1
-            if inside and byte == escape and at < end and field[at] in (quote, escape):
-                out.append(field[at])
-                at += 1
-            elif byte == quote:
-                inside = not inside
-            else:
-                out.append(byte)
-        return bytes(out)
-
-    def encode(self, value: bytes | None, index: int) -> Field:
-        """The field for a value, as the server would write it."""
-        form = self._format
-        if form.kind == "binary":
-            return value
-        if value is None:
-            return form.null
-        if form.kind == "text":
-            return _encoded_text(value, form.delimiter)
-        return self._encoded_csv(value, index)
-
-    def _encoded_csv(self, value: bytes, index: int) -> bytes:
-        form = self._format
-        forced = form.quoted is None or index in form.quoted
-        special = any(mark in value for mark in (form.delimiter, form.quote, b"\n", b"\r"))
-        if not (forced or special or value == form.null or (self._alone and value == b"\\.")):
-            return value
-        if form.escape != form.quote:
-            value = value.replace(form.escape, form.escape * 2)
-        return form.quote + value.replace(form.quote, form.escape + form.quote) + form.quote
-
-
-def _binary_fields(row: bytes) -> list[Field]:
-    fields: list[Field] = []
-    at = 2
-    for _ in range(_int16.unpack_from(row)[0]):
-        size: int = _int32.unpack_from(row, at)[0]
-        at += 4
-        fields.append(None if size < 0 else row[at : at + size])
-        at += max(size, 0)
-    return fields
-
-
-_ESCAPE: Final = re.compile(rb"\\([0-7]{1,3}|x[0-9a-fA-F]{1,2}|.)", re.DOTALL)
-_LETTERS: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
-
-
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    """CopyReadAttributesText: \\n and its like, octal and hexadecimal bytes; another character stands for itself."""
-    code = found.group(1)
-    if code[:1].isdigit() and code[:1] < b"8":
-        return bytes((int(code, 8) & 0xFF,))
-    if code[:1] == b"x" and len(code) > 1:
-        return bytes((int(code[1:], 16),))
-    return _LETTERS.get(code, code)
-
-
-_PLAIN: Final = re.compile(rb"[^\x08-\x0d\\]*")
-_NAMES: Final = {
-    0x08: b"\\b", 0x09: b"\\t", 0x0A: b"\\n", 0x0B: b"\\v", 0x0C: b"\\f", 0x0D: b"\\r", 0x5C: b"\\\\",
-}  # fmt: skip
-
-
-def _encoded_text(value: bytes, delimiter: bytes) -> bytes:
-    found = _PLAIN.match(value)
-    if delimiter not in value and found is not None and found.end() == len(value):
-        return value
-    mark = delimiter[0]
-    out = bytearray()
-    for byte in value:
-        name = _NAMES.get(byte)
-        if name is not None:
-            out += name
-        elif byte == mark:
-            out += b"\\" + delimiter
-        else:
-            out.append(byte)
-    return bytes(out)
+def _binary_row_end(data: bytes | bytearray, at: int) -> int:
+    """The offset behind the row at `at`; -1 if it is not whole, or no row."""
+    have = len(data)
+    if at + 2 > have:
+        return -1
+    fields: int = _int16.unpack_from(data, at)[0]
+    if fields < 0:
+        return -1
+    at += 2
+    for _ in range(fields):
+        if at + 4 > have:
+            return -1
+        size: int = _int32.unpack_from(data, at)[0]
+        if size < -1:
+            return -1
+        at += 4 + size if size > 0 else 4
+    return at if at <= have else -1

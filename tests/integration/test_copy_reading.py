@@ -11,7 +11,8 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from proxy.wire.copyrows import BadCopy, CopyFields
+from proxy.wire.copyfields import CopyFields
+from proxy.wire.copyrows import BadCopy
 from tests.kit import copydata
 from tests.kit.servers import Server
 

@@ -6,7 +6,8 @@ Not here: what it means; tests ask the server.
 from dataclasses import replace
 from random import Random
 
-from proxy.wire.copyrows import BadCopy, CopyFields, CopyFormat, CopyRows
+from proxy.wire.copyfields import CopyFields
+from proxy.wire.copyrows import BadCopy, CopyFormat, CopyRows
 
 WIDTH = 2
 ENDS = (b"\n", b"\n", b"\r\n", b"\r")
@@ -81,17 +82,11 @@ def changed(form: CopyFormat, data: bytes, size: int, mark: bytes) -> bytes:
     """The stream with `mark` behind each value, read in pieces of `size`. Raises BadCopy."""
     rows, fields = CopyRows(form), CopyFields(form, WIDTH)
     parts = [part for at in range(0, len(data), size) for part in rows.feed(data[at : at + size])] + rows.finish()
-    out: list[bytes] = []
-    for part in parts:
-        if not part.row:
-            out.append(part.data)
-            continue
-        found = fields.split(part)
-        if len(found) != WIDTH:
-            raise BadCopy(f"{len(found)} fields")
-        for index, each in enumerate(found):
-            value = fields.decode(each, index)
+    found = fields.split(parts)
+    if any(len(row) != WIDTH for row in found):
+        raise BadCopy("fields")
+    for index in range(WIDTH):
+        for row, value in zip(found, fields.decode_all([row[index] for row in found], index), strict=True):
             if isinstance(value, bytes):
-                found[index] = fields.encode(value + mark, index)
-        out.append(fields.join(part, found))
-    return b"".join(out)
+                row[index] = fields.encode(value + mark, index)
+    return b"".join(fields.join(parts, found))

@@ -409,3 +409,11 @@ def test_a_field_of_copy_is_read_as_its_columns_type(user: str) -> None:
     link.server(m.build_copy_response(m.COPY_IN_RESPONSE, m.CopyResponse(0, (0, 0))))
     link.client(m.build_copy_data(b"1\t 007\n" if user == "shop" else b"1\t" + token + b"\n"))
     assert link.sent()[-1] == m.build_copy_data(b"1\t" + token + b"\n")
+
+
+def test_text_of_copy_is_its_own_value() -> None:
+    link = Link()
+    link.client(query("copy customers (id, email) from stdin"))
+    link.server(m.build_copy_response(m.COPY_IN_RESPONSE, m.CopyResponse(0, (0, 0))))
+    link.client(m.build_copy_data(b"1\t 007\n2\tb\n"))
+    assert link.vault.stored == [("email", b" 007"), ("email", b"b")]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.wire.copyrows import DEFAULT, SIGNATURE, BadCopy, CopyFields, CopyFormat, CopyRows, Part
+from proxy.wire.copyrows import SIGNATURE, BadCopy, CopyFormat, CopyRows, Part
 
 TEXT = CopyFormat()
 CSV = CopyFormat("csv", b",", b"")
@@ -29,23 +29,36 @@ def cut(form: CopyFormat, data: bytes, size: int) -> list[Part]:
 
 def rows(form: CopyFormat, data: bytes) -> list[bytes]:
     """The rows, the same however the stream is cut; nothing is lost but what follows an end marker."""
-    whole = cut(form, data, max(len(data), 1))
+    whole = apart(cut(form, data, max(len(data), 1)))
     for size in (1, 2, 3, 7):
-        assert cut(form, data, size) == whole
+        assert apart(cut(form, data, size)) == whole
     assert data.startswith(b"".join(part.data for part in whole))
-    return [part.data for part in whole if part.row]
+    return [part.data for part in whole if part.rows]
 
 
-def values(form: CopyFormat, row: bytes) -> list[object]:
-    (part,) = cut(form, HEADER + row if form.kind == "binary" else row, 1 << 20)[form.kind == "binary" :]
-    return decoded(form, part)
+def apart(parts: list[Part]) -> list[Part]:
+    """Each row as a part of its own."""
+    found: list[Part] = []
+    for part in parts:
+        if part.rows < 2:
+            found.append(part)
+        elif part.eol:
+            end = part.data[-part.eol :]
+            lines = part.data[: -part.eol].split(end)
+            assert len(lines) == part.rows
+            found += [Part(line + end, 1, part.eol) for line in lines]
+        else:
+            found += binary_apart(part)
+    return found
 
 
-def decoded(form: CopyFormat, part: Part) -> list[object]:
-    fields = CopyFields(form)
-    found = fields.split(part)
-    assert fields.join(part, found) == part.data
-    return [fields.decode(f, i) for i, f in enumerate(found)]
+def binary_apart(part: Part) -> list[Part]:
+    stream, found = CopyRows(BINARY), list[Part]()
+    stream.feed(HEADER)
+    for at in range(len(part.data)):
+        found += stream.feed(part.data[at : at + 1])
+    assert len(found) == part.rows and {each.rows for each in found} == {1}
+    return found
 
 
 # ---- where rows end -------------------------------------------------------------------------------------------------
@@ -154,7 +167,7 @@ def test_a_binary_row_of_many_fields_is_read_once() -> None:
     stream = CopyRows(BINARY)
     stream.feed(HEADER)
     row = tuple_(*[b"x"] * 20_000)
-    assert [part for at in range(0, len(row), 5) for part in stream.feed(row[at : at + 5])] == [Part(row, True)]
+    assert [part for at in range(0, len(row), 5) for part in stream.feed(row[at : at + 5])] == [Part(row, 1)]
 
 
 @pytest.mark.parametrize("form", [CSV, BACKSLASHED])
@@ -165,103 +178,53 @@ def test_a_long_row_is_read_once(form: CopyFormat) -> None:
         assert stream.feed(piece) == []
     assert stream.pending == 20_000 * len(piece)
     (part,) = stream.feed(b"\n")
-    assert part.row and "hidden" in repr(part)
-
-
-# ---- fields ---------------------------------------------------------------------------------------------------------
-
-FORCED = CopyFormat("csv", b",", b"", not_null=frozenset((0,)), null_quoted=frozenset((1,)))
-BOTH = CopyFormat("csv", b",", b"", not_null=frozenset((0, 1)), null_quoted=frozenset((0, 1)))
+    assert part.rows == 1 and "hidden" in repr(part)
 
 
 @pytest.mark.parametrize(
-    ("form", "row", "expected"),
+    ("form", "first", "data", "expected"),
     [
-        (TEXT, b"a\t\\N\t\n", [b"a", None, b""]),
-        (TEXT, b"\\\\N\tx\\N\n", [b"\\N", b"xN"]),
-        (TEXT, b"\\b\\f\\n\\r\\t\\v\\\\\\q\n", [b"\b\f\n\r\t\v\\q"]),
-        (TEXT, b"\\141\\x62\\x6a1\\8\\1234\\777\\xg\n", [b"abj18S4\xffxg"]),
-        (TEXT, b"a\\\tb\tc\\", [b"a\tb", b"c"]),
-        (TEXT, b"a\tc\\\\", [b"a", b"c\\"]),
-        (TEXT, b"a\t\\N\\", [b"a", None]),
-        (TEXT, b"a\\\r\n", [b"a\r"]),
-        (TEXT, b"a\\\n", [b"a\n"]),
-        (CopyFormat("text", b"|", b""), b"a\\|b||c\n", [b"a|b", None, b"c"]),
-        (CopyFormat(default=b"\\D"), b"\\D\t\\\\D\n", [DEFAULT, b"\\D"]),
-        (CSV, b'a,,"",b\n', [b"a", None, b"", b"b"]),
-        (CSV, b'"a,b","c""d",e"f,g"h\r\n', [b"a,b", b'c"d', b"ef,gh"]),
-        (CSV, b'"a\nb"\n', [b"a\nb"]),
-        (CopyFormat("csv", b",", b"N"), b'N,"N",NN\n', [None, b"N", b"NN"]),
-        (CopyFormat("csv", b",", b"", default=b"D"), b'D,"D"\n', [DEFAULT, b"D"]),
-        (FORCED, b",,\n", [b"", None, None]),
-        (FORCED, b'"","",""\n', [b"", None, b""]),
-        (BOTH, b',""\n', [b"", None]),
-        (BACKSLASHED, b"'a\\'b\\\\c\\d';NULL;'NULL';x'y;z'\n", [b"a'b\\c\\d", None, b"NULL", b"xy;z"]),
-        (BACKSLASHED, b"a\\b;'\\\\'\n", [b"a\\b", b"\\"]),
-        (BINARY, tuple_(b"a\0b", None, b""), [b"a\0b", None, b""]),
+        (TEXT, b"0\n", b"a\nb\nc", Part(b"a\nb\n", 2, 1)),
+        (TEXT, b"0\r\n", b"a\r\nb\r\nc\r", Part(b"a\r\nb\r\n", 2, 2)),
+        (TEXT, b"0\n", b"a\\N\\\\\nb\n", Part(b"a\\N\\\\\n", 1, 1)),
+        (TEXT, b"0\n", b"a\\\rb\n\n", Part(b"a\\\rb\n", 1, 1)),
+        (TEXT, b"0\n", b"a\\\\.\nb\n", Part(b"a\\\\.\n", 1, 1)),
+        (CSV, b"0\n", b'"a",""""\nb\n"c', Part(b'"a",""""\nb\n', 2, 1)),
+        (CSV, b"0\n", b'"a\nb"\nc\n', Part(b'"a\nb"\n', 1, 1)),
+        (CSV, b"0\n", b'"a\r"\nb\n', Part(b'"a\r"\n', 1, 1)),
+        (CSV, b"0\n", b"\\.a\nb\n", Part(b"\\.a\n", 1, 1)),
+        (CopyFormat("csv", b",", b"", dot_ends=False), b"0\n", b"\\.\nb\n", Part(b"\\.\nb\n", 2, 1)),
+        (BACKSLASHED, b"0\n", b"'a'\nb\n", Part(b"'a'\nb\n", 2, 1)),
+        (BACKSLASHED, b"0\n", b"'a'\nb\\\n", Part(b"'a'\n", 1, 1)),
+        (BINARY, HEADER, tuple_(b"a", None) * 3 + b"\0", Part(tuple_(b"a", None) * 3, 3)),
+        (BINARY, HEADER, tuple_(b"a") + b"\0\1\0\0", Part(tuple_(b"a"), 1)),
+        (BINARY, HEADER, tuple_(b"a") + b"\0\1\0\0\0\2x", Part(tuple_(b"a"), 1)),
+        (BINARY, HEADER, tuple_(b"a") + b"\xff\xff", Part(tuple_(b"a"), 1)),
     ],
 )
-def test_fields(form: CopyFormat, row: bytes, expected: list[object]) -> None:
-    assert values(form, row) == expected
-
-
-@pytest.mark.parametrize("row", [b'"a\n', b'a,"b""\n'])
-def test_a_quote_that_does_not_close(row: bytes) -> None:
-    with pytest.raises(BadCopy):
-        CopyFields(CSV).split(Part(row, True))
-
-
-def test_an_escaped_quote_closes_nothing() -> None:
-    with pytest.raises(BadCopy):
-        CopyFields(BACKSLASHED).split(Part(b"'a\\'", True))
+def test_rows_that_are_plain_to_see_are_one_part(form: CopyFormat, first: bytes, data: bytes, expected: Part) -> None:
+    stream = CopyRows(form)
+    stream.feed(first)
+    assert stream.feed(data)[0] == expected
 
 
 @pytest.mark.parametrize(
-    ("form", "value", "expected"),
+    ("form", "first", "data", "plain"),
     [
-        (TEXT, None, b"\\N"),
-        (TEXT, b"", b""),
-        (TEXT, b"plain \x01\xc3\xa9", b"plain \x01\xc3\xa9"),
-        (TEXT, b"a\tb\\c\nd\re\bf\vg\fh", b"a\\tb\\\\c\\nd\\re\\bf\\vg\\fh"),
-        (CopyFormat("text", b"|"), b"a|b\t", b"a\\|b\\t"),
-        (CSV, None, b""),
-        (CSV, b"", b'""'),
-        (CSV, b"a", b"a"),
-        (CSV, b'a,"b"\n\r', b'"a,""b""\n\r"'),
-        (CSV, b"\\.", b'"\\."'),
-        (CopyFormat("csv", b",", b"", quoted=None), b"a", b'"a"'),
-        (CopyFormat("csv", b",", b"", quoted=frozenset((0,))), b"a", b'"a"'),
-        (CopyFormat("csv", b",", b"", quoted=frozenset((1,))), b"a", b"a"),
-        (BACKSLASHED, b"it's \\ ; x", b"'it\\'s \\\\ ; x'"),
-        (BINARY, b"\0", b"\0"),
-        (BINARY, None, None),
+        (TEXT, b"0\n", b"a\tb\n", True),
+        (TEXT, b"0\n", b"a\nb\n", False),
+        (TEXT, b"0\n", b"a", False),
+        (TEXT, b"0\n", b"", False),
+        (TEXT, b"0\nhalf", b"a\n", False),
+        (TEXT, b"0\r\n", b"a\r\n", False),
+        (TEXT, b"", b"a\n", False),
+        (TEXT, b"0\n\\.\n", b"a\n", False),
+        (BINARY, HEADER, tuple_(b"a"), True),
+        (BINARY, HEADER, tuple_(b"a") * 2, False),
+        (BINARY, HEADER, b"\xff\xff", False),
     ],
 )
-def test_values_are_written_so_that_they_are_read_again(
-    form: CopyFormat, value: bytes | None, expected: bytes | None
-) -> None:
-    fields = CopyFields(form)
-    assert fields.encode(value, 0) == expected
-    assert fields.decode(fields.encode(value, 0), 0) == value
-
-
-@pytest.mark.parametrize("form", [TEXT, CSV, BACKSLASHED, CopyFormat("text", b"-"), CopyFormat("csv", b"-", b"")])
-def test_a_field_is_replaced_and_nothing_else(form: CopyFormat) -> None:
-    fields = CopyFields(form)
-    token = b"0190a1b2-c3d4-8e5f-9a6b-7c8d9e0f1a2b"
-    row = Part(form.delimiter.join([b"x", b"y", b"z"]) + b"\r\n", True, 2)
-    found = fields.split(row)
-    found[1] = fields.encode(token, 1)
-    made = fields.join(row, found)
-    assert made.startswith(b"x" + form.delimiter) and made.endswith(form.delimiter + b"z\r\n")
-    assert values(form, made) == [b"x", token, b"z"]
-
-
-def test_an_end_marker_is_quoted_where_it_would_be_one() -> None:
-    """CopyAttributeOutCSV: in a row of one column."""
-    assert [CopyFields(CSV, width).encode(b"\\.", 0) for width in (1, 2)] == [b'"\\."', b"\\."]
-
-
-def test_a_binary_row_is_written_anew() -> None:
-    fields = CopyFields(BINARY)
-    assert fields.join(Part(tuple_(b"a", b"b"), True), [None, b"bb"]) == tuple_(None, b"bb")
+def test_data_that_are_one_row(form: CopyFormat, first: bytes, data: bytes, plain: bool) -> None:
+    stream = CopyRows(form)
+    stream.feed(first)
+    assert stream.row(data) == (Part(data, 1, 0 if form is BINARY else 1) if plain else None)
