@@ -25,7 +25,7 @@ from proxy.sql.shape import NUMBERS, Shape, literal_value, shape
 from proxy.wire.types import Reading, TypeSpec
 
 # What may have been put right by another way than this proxy.
-DOUBTED: Final = frozenset(("undefined-column", "undefined-table", "plaintext-rows"))
+DOUBTED: Final = frozenset(("undefined-column", "undefined-table", "plaintext-rows", "foreign-tokens"))
 UNREPORTED: Final = Refusal(
     "changed-in-transaction",
     "a setting that decides how statements and values are read has changed since the server was last ready",
