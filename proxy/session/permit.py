@@ -12,6 +12,14 @@ def permit(plan: Plan, access: Access, purpose: str) -> None:
         permit_input(place, access)
     for column in plan.written:
         permit_input(Input(column, "write"), access)
+    for column in plan.guessed:
+        if not access.may_search(column.class_name):
+            raise Refusal(
+                "may-not-search",
+                f"{_who(access)} may not find out by ON CONFLICT whether a value is in column {column.label}",
+                f"Name other columns in ON CONFLICT; it needs `reveal`, or `search` for class {column.class_name}.",
+                column=column.label,
+            )
     copied = [place for statement in plan.statements for place in copied_into(statement)]
     for place in copied:
         permit_input(place, access)

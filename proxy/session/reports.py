@@ -16,7 +16,7 @@ from proxy.session.state import State
 from proxy.session.statements import Bound, Prepared
 from proxy.session.values import UNKNOWN_OIDS
 from proxy.sql.catalog import Snapshot
-from proxy.sql.plan import Output, Rendered, client_offset
+from proxy.sql.plan import Output, Plan, Rendered, client_offset
 from proxy.wire import messages
 from proxy.wire.types import array_oid, parse_type
 
@@ -24,6 +24,8 @@ Fields = list[tuple[bytes, bytes]]
 TEXTS: Final = (b"M", b"D", b"H", b"W", b"q")
 # What of an error may quote a row: detail, context, internal query. SQLSTATE class 22 quotes operands in its message.
 ROW_TEXTS: Final = (b"D", b"W", b"q")
+# Violated constraints whose report names the table that the row is of: not null, unique, check, exclusion, foreign key.
+CONSTRAINTS: Final = frozenset((b"23502", b"23505", b"23514", b"23P01", b"23503"))
 QUOTED_TAIL: Final = re.compile(rb': ".*"', re.DOTALL)
 # Blanks behind a token that end a column in "Key (a)=(…)" or "Failing row contains (…, …)".
 PADDING: Final = re.compile(rb" +(?=[,)])")
@@ -99,7 +101,10 @@ def adapted(fields: Fields, head: Owed | None, state: State) -> Fields:
     if rendered is not None and rendered.spans:
         told = [(code, _moved(value, rendered, text) if code == b"P" else value) for code, value in told]
     if head is not None and _touches(head) and not _sees_all(state):
-        told = [(code, _without_row(code, value, told)) for code, value in told]
+        given = dict(fields)
+        shown = _shows_detail(given, head, state)
+        raised = _is_raised(given) and _holds_values(state)
+        told = [(code, _without_row(code, value, given, shown, raised)) for code, value in told]
     return told
 
 
@@ -113,8 +118,12 @@ def _sent(head: Owed | None) -> tuple[Rendered | None, bytes]:
     return None, b""
 
 
+def _plan(head: Owed) -> Plan | None:
+    return head.bound.plan if head.bound is not None else None if head.statement is None else head.statement.plan
+
+
 def _touches(head: Owed) -> bool:
-    plan = head.bound.plan if head.bound is not None else None if head.statement is None else head.statement.plan
+    plan = _plan(head)
     return plan is not None and not plan.idle
 
 
@@ -134,10 +143,38 @@ def _moved(position: bytes, rendered: Rendered, text: bytes) -> bytes:
     return str(len(text[:at].decode("utf-8", "replace")) + 1).encode()
 
 
-def _without_row(code: bytes, value: bytes, fields: Fields) -> bytes:
-    if code in ROW_TEXTS:
+def _shows_detail(given: dict[bytes, bytes], head: Owed, state: State) -> bool:
+    """The detail of a violated constraint quotes a row of the table that the report names, and a foreign key's one of
+    the statement's: the principal sees all that is protected in these."""
+    if given.get(b"C") not in CONSTRAINTS or _is_raised(given) or state.access is None or state.snapshot is None:
+        return False
+    named = tuple([given.get(code, b"").decode("utf-8", "replace") for code in (b"s", b"t")])
+    if (named[0], named[1]) not in state.snapshot.relations:
+        return False
+    plan = _plan(head)
+    tables = {f"{named[0]}.{named[1]}"}.union(*[statement.tables for statement in plan.statements] if plan else ())
+    columns = [c for t in state.snapshot.protected_tables.values() for c in t.values()]
+    return all(state.access.level(c.class_name) == "reveal" for c in columns if f"{c.schema}.{c.table}" in tables)
+
+
+def _is_raised(given: dict[bytes, bytes]) -> bool:
+    """Whether the text is a function's own (RAISE, plpy.error …): it may hold what the function has read."""
+    return given.get(b"C", b"")[:2] == b"P0" or given.get(b"F", b"").startswith(b"pl")
+
+
+def _holds_values(state: State) -> bool:
+    """Whether some protected column is known to hold values that are no tokens."""
+    tables = () if state.snapshot is None else state.snapshot.protected_tables.values()
+    return any(column.mixed for table in tables for column in table.values())
+
+
+def _without_row(code: bytes, value: bytes, given: dict[bytes, bytes], shown: bool, raised: bool) -> bytes:
+    """shown: the detail may be. raised: message and hint are a function's own, and may quote a value."""
+    if code in ROW_TEXTS and not (shown and code == b"D"):
         return WITHHELD
-    if code == b"M" and dict(fields).get(b"C", b"")[:2] == b"22":
+    if raised and code in (b"M", b"H"):
+        return WITHHELD
+    if code == b"M" and given.get(b"C", b"")[:2] == b"22":
         return QUOTED_TAIL.sub(b": " + WITHHELD, value)
     return value
 

@@ -148,6 +148,7 @@ class _Reading:
             statements=tuple(plans),
             inputs=tuple(self.findings.inputs),
             written=tuple(self.findings.assigned.values()),
+            guessed=tuple(self.findings.guessed.values()),
             edits=_sorted(self.findings.edits + edits),
             params=params,
             param_count=self.highest,

@@ -173,8 +173,18 @@ class Writes:
             held = table.protected.get(column)
             predicates.assign(held, f"{table.label}.{column}" if column else table.label, term, self._findings)
 
+    def _guessed(self, infer: Node | None, table: Table) -> None:
+        """A value for a column of the arbiter is compared with what is there, and the row count tells the outcome.
+        Without names, or by a constraint's, any column may be the arbiter."""
+        named = {element.text("name") for element in infer.nodes("indexElems")} if infer is not None else set()
+        given = {place.column.label for place in self._findings.inputs if place.use == "write"}
+        for name, column in table.protected.items():
+            if column.label in given and (name in named or not named):
+                self._findings.guessed[column.label] = column
+
     def _conflict(self, clause: Node, table: Table, target: Range, scope: Scope) -> None:
         infer = clause.part("infer", "InferClause")
+        self._guessed(infer, table)
         inner = scope.inner((target,))
         if infer is not None:
             for element in infer.nodes("indexElems"):

@@ -49,6 +49,7 @@ class Findings:
         "assigned",
         "cut",
         "edits",
+        "guessed",
         "inputs",
         "literals",
         "nulls",
@@ -70,6 +71,7 @@ class Findings:
         # of parameters that are only asked whether they are NULL: start -> their place with the casts around it
         self.nulls: dict[int, tuple[int, int]] = {}
         self.assigned: dict[str, ProtectedColumn] = {}  # columns that are assigned to, by label
+        self.guessed: dict[str, ProtectedColumn] = {}  # whether what is assigned is there already is told, by label
 
     # ---- the text
 

@@ -147,7 +147,7 @@ class Plan:
     pinned: indexes of literals whose *value* the plan depends on (ORDER BY 1, varchar(20), SET … TO 'x'); a cached
     plan holds only for texts with the same values there.
     edits are sorted by start and don't overlap. barrier: the replies must be in before the next message is planned.
-    written: protected columns that are assigned to, be it NULL.
+    written: protected columns that are assigned to, be it NULL. guessed: those whose values ON CONFLICT may look for.
     """
 
     statements: tuple[StatementPlan, ...] = ()
@@ -159,6 +159,7 @@ class Plan:
     barrier: bool = False
     refusal: Refusal | None = None
     written: tuple[ProtectedColumn, ...] = ()
+    guessed: tuple[ProtectedColumn, ...] = ()
 
     @property
     def idle(self) -> bool:

@@ -67,14 +67,14 @@ class SqliteStore:
         read_only: for commands that look while a sidecar runs; takes no writer lock and runs no migration.
         Raises StoreFault (second writer, newer schema, no vault, not a vault) or Unavailable.
         """
-        path = Path(os.path.realpath(path))  # one vault, one lock, whatever it is called
+        path = _real(path)
         lock = None if read_only else _take_lock(path)
         store = cls(path, read_only, lock)
         try:
             await store._writer.run(_check_version if read_only else _migrate)
             store._file = _identity(path)
-            if not read_only and os.stat(path).st_nlink > 1:
-                raise StoreFault(f"{path} has hard links: SQLite would keep a log for each of its names; leave it one")
+            if not read_only:
+                _refuse_links(path)
         except BaseException:
             await store.close()
             raise
@@ -248,6 +248,17 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _real(path: Path) -> Path:
+    """One vault, one lock, whatever it is called."""
+    return Path(os.path.realpath(path))
+
+
+def _refuse_links(path: Path) -> None:
+    """Raises StoreFault."""
+    if os.stat(path).st_nlink > 1:
+        raise StoreFault(f"{path} has hard links: SQLite would keep a log for each of its names; leave it one")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -137,6 +137,26 @@ def test_a_column_that_is_written_without_a_value_is_written(text: str) -> None:
     assert purposeful is not None and purposeful.code == "purpose-required"
 
 
+@pytest.mark.parametrize(
+    ("text", "guesses"),
+    [
+        ("insert into customers(id, email) values (1, 'a') on conflict do nothing", True),
+        ("insert into customers(id, email) values (1, $1) on conflict (email) do update set note = 'x'", True),
+        ("insert into customers(id, email) values (1, 'a') on conflict on constraint k do nothing", True),
+        ("insert into customers(id, email) values (1, 'a') on conflict (id) do nothing", False),
+        ("insert into customers(id) values (1) on conflict do nothing", False),
+        ("insert into customers(id, email) select id, email from customers on conflict do nothing", False),
+        ("insert into customers(id, email) values (1, 'a')", False),
+    ],
+)
+def test_on_conflict_with_a_value_is_a_search(text: str, guesses: bool) -> None:
+    refusal = refused(text, levels("token"))
+    assert (refusal is not None) is guesses
+    if refusal is not None:
+        assert (refusal.code, refusal.column) == ("may-not-search", "public.customers.email")
+    assert refused(text, Access("r", "token", search=("email",))) is None and refused(text, levels("reveal")) is None
+
+
 def test_a_row_without_the_column_writes_none() -> None:
     assert refused("insert into customers(id, note) values (1, 'x')", levels("mask")) is None
     assert refused("delete from customers where id = 1", levels("mask")) is None

@@ -1,5 +1,6 @@
 """Descriptions, errors and notices as the client is to see them."""
 
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from proxy import tokens
 from proxy.errors import Refusal
 from proxy.policy.access import Access
-from proxy.policy.rules import Level
+from proxy.policy.rules import Level, ValueClass
 from proxy.session import ledger
 from proxy.session.effects import Revealed, Shown
 from proxy.session.ledger import Owed
@@ -24,6 +25,8 @@ from proxy.session.reports import (
 )
 from proxy.session.state import State
 from proxy.session.statements import Bound, Prepared
+from proxy.session.world import World
+from proxy.sql.catalog import snapshot
 from proxy.sql.plan import FORWARD
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
@@ -241,6 +244,47 @@ def test_one_class_that_is_not_seen_is_enough() -> None:
     assert dict(adapted(REPORT, Owed(ledger.QUERY, bound(TOUCHING)), some))[b"D"] == WITHHELD
 
 
+@pytest.mark.parametrize("code", [b"23502", b"23503", b"23505", b"23514", b"23P01"])
+def test_the_detail_of_a_constraint_is_shown_by_the_columns_of_its_table(code: bytes) -> None:
+    """A class that the table has nothing of is no reason to withhold it."""
+    wide: MappingProxyType[str, Level] = MappingProxyType({"elsewhere": "mask"})
+    one = state()
+    classes = {**SHOP.policy.classes, "elsewhere": ValueClass("elsewhere", "text")}
+    one.renew(World(replace(SHOP.policy, classes=classes), SHOP.snapshot, 9))
+    one.access = Access("r", "reveal", wide)
+    named = [(b"C", code), (b"s", b"public"), (b"t", b"customers")]
+    other = [(b"C", b"23000"), (b"s", b"nosuch"), (b"t", b"nosuch"), (b"F", b"pl_exec.c")]
+    rest = [(k, v) for k, v in REPORT if k != b"C"]
+    head = Owed(ledger.QUERY, bound(TOUCHING))
+
+    def told(*fields: tuple[bytes, bytes]) -> dict[bytes, bytes]:
+        return dict(adapted([*fields, *rest], head, one))
+
+    assert told(*named)[b"D"] == b"Failing row contains (1, s@cret)." and told(*named)[b"W"] == WITHHELD
+    for field in other:
+        assert told(*[each for each in named if each[0] != field[0]], field)[b"D"] == WITHHELD, field
+    one.access = Access("r", "reveal", MappingProxyType({"elsewhere": "mask", "email": "token"}))
+    assert told(*named)[b"D"] == WITHHELD
+    prepared = Owed(ledger.PARSE, statement=Prepared(b"", b"", True, TOUCHING, (), 1))
+    assert dict(adapted([*named, *rest], prepared, one))[b"D"] == WITHHELD
+
+
+@pytest.mark.parametrize("fields", [[(b"C", b"P0001")], [(b"C", b"42000"), (b"F", b"pl_exec.c")]])
+def test_what_a_function_says_is_withheld_where_values_are_known_to_lie(fields: Fields) -> None:
+    """It may quote what it has read. Where tokens lie, it can quote tokens only."""
+    report = [*fields, (b"M", b"bad s@cret"), (b"H", b"not s@cret")]
+    one, head = state("mask"), Owed(ledger.QUERY, bound(TOUCHING))
+    assert dict(adapted(report, head, one))[b"M"] == b"bad s@cret"
+    mixed = snapshot(SHOP.snapshot.catalog, SHOP.policy, 9, frozenset(("public.customers.email",)))
+    one.renew(World(SHOP.policy, mixed, 9))
+    one.access = Access("r", "mask")
+    told = dict(adapted(report, head, one))
+    assert told[b"M"] == told[b"H"] == WITHHELD and told[b"C"] == fields[0][1]
+    assert dict(adapted([(b"C", b"42P01"), *report[-2:]], head, one))[b"M"] == b"bad s@cret", "the server's own"
+    one.access = Access("r", "reveal")
+    assert dict(adapted(report, head, one))[b"M"] == b"bad s@cret"
+
+
 # ---- tokens in texts --------------------------------------------------------------------------------------------
 
 
@@ -251,6 +295,13 @@ def test_tokens_are_asked_for_once_and_only_out_of_texts() -> None:
     assert asked is not None and head.bound is not None
     assert (asked.tokens, asked.plain, asked.context) == ((("", TOKEN),), (), head.bound.context)
     assert question([(b"M", b"no"), (b"n", TOKEN)], head, state()) is None
+
+
+def test_a_report_is_no_way_round_a_cap_or_a_purpose() -> None:
+    for access in (None, Access("r", "reveal", rows=1), Access("r", "reveal", require_purpose=True)):
+        one = state()
+        one.access = access
+        assert question([(b"M", TOKEN)], None, one) is None
 
 
 @pytest.mark.parametrize("head", [None, ledger.PLAIN_QUERY])

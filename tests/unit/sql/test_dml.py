@@ -220,3 +220,19 @@ def test_casts_of_what_was_tokenised_fall_away() -> None:
     text = "insert into customers (id, email) select p0::int, {} from (values (1, 'a')) s(p0, p1)"
     expected = text.format("p1").replace("'a'", "‹email a›")
     assert sent(text.format("p1::text")) == sent(text.format("cast(p1 as varchar)")) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "guessed"),
+    [
+        ("insert into customers (id, email) values (1, 'a') on conflict do nothing", ["public.customers.email"]),
+        (
+            "insert into customers (id, email) values (1, 'a') on conflict (id, email) do nothing",
+            ["public.customers.email"],
+        ),
+        ("insert into customers (id, email) values (1, 'a') on conflict (id) do nothing", []),
+        ("insert into customers (id, email) values (1, null) on conflict do nothing", []),
+    ],
+)
+def test_which_columns_on_conflict_looks_for_values_in(text: str, guessed: list[str]) -> None:
+    assert [column.label for column in planned(text).guessed] == guessed
