@@ -299,6 +299,9 @@ class Link:
         if self._dial is not None:
             self._dial.cancel()
         self.run(self.count)
+        self.session.release()
+        self._queue.clear()
+        self._for_server.clear()
         self._over(self)
 
     # ---- effects

@@ -22,7 +22,7 @@ from proxy.session.startup import (
     note_startup,
     without_channel_binding,
 )
-from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY, STARTUP, State, error_response
+from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY, STARTUP, State
 from proxy.session.to_client import ServerLane
 from proxy.session.to_server import ClientLane
 from proxy.session.world import World
@@ -205,6 +205,11 @@ class Session:
         idle = state.phase == READY and not len(state.ledger) and state.ledger.status == messages.IDLE
         if state.phase in (STARTUP, AUTHENTICATING) or (idle and not self._clients.stopped):
             state.fatal(SHUTDOWN)
+
+    def release(self) -> None:
+        """Both connections are gone: let go of what was not taken, which may be large."""
+        self._clients.release()
+        self._servers.release()
 
     def take_effects(self) -> list[Effect]:
         self.state.flush()
@@ -395,7 +400,7 @@ class Session:
         state.outcome = "fault"
         state.note("protocol-fault", {"side": fault.side, "what": fault.what})
         if fault.side == "client" and state.phase != CLOSED:
-            state.to_client.append(error_response("FATAL", Refusal("protocol", f"protocol violation: {fault.what}")))
+            state.tell_last(Refusal("protocol", f"protocol violation: {fault.what}"))
         state.close_both(f"protocol violation by the {fault.side}")
 
 

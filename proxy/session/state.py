@@ -35,6 +35,8 @@ CLOSED: Final = 4
 # nothing.
 TURN: Final = 2048
 STATEMENT: Final = 32
+# Bytes from which a message that touches nothing is passed on as it comes, not held until it is whole.
+LARGE: Final = 128 << 10
 FOREVER: Final = 1 << 62  # serial of a portal that no end of a transaction takes along
 
 
@@ -62,9 +64,10 @@ class State:
 
     __slots__ = (
         "_next_ticket", "access", "barriers", "base", "batch", "catalog_due", "client", "copy_in", "doubted", "effects",
-        "elsewhere", "epoch", "executing", "jobs", "ledger", "limits", "mending", "outcome", "overlay", "params",
-        "phase", "plain_statements", "portals", "prepared", "principal", "serial", "settings", "statements",
-        "statements_done", "tls_subject", "to_client", "to_server", "undone", "unserved", "work", "world", "yielding",
+        "elsewhere", "epoch", "executing", "jobs", "ledger", "limits", "mending", "midway", "outcome", "overlay",
+        "params", "phase", "plain_statements", "portals", "prepared", "principal", "serial", "settings", "statements",
+        "statements_done", "tls_subject", "to_client", "to_server", "undone", "unserved", "work",
+        "world", "yielding",
     )  # fmt: skip
 
     def __init__(self, client: str, tls_subject: str, limits: Limits) -> None:
@@ -92,6 +95,7 @@ class State:
         self.batch = 0  # Query, Sync and FunctionCall processed so far
         self.executing = -1  # the batch in which the last Execute was processed
         self.outcome = "closed"  # how the link ended, as the metric has it
+        self.midway = False  # the client has got a part of a message
         self.mending = False  # a failed reply is being made up for: nothing goes to the server
         self.serial = 0  # statements and portals made so far
         self.epoch = 0  # worlds and overlays so far: a plan holds for one
@@ -175,9 +179,14 @@ class State:
         if self.phase == CLOSED:
             return
         self.outcome = "drained" if refusal.code == "shutdown" else "failed"
-        self.to_client.append(error_response("FATAL", refusal))
+        self.tell_last(refusal)
         self.note("fatal", {"code": refusal.code, "sqlstate": refusal.sqlstate})
         self.close_both(refusal.code)
+
+    def tell_last(self, refusal: Refusal) -> None:
+        """Why the link ends; in the middle of a message it would be read as the rest of it."""
+        if not self.midway:
+            self.to_client.append(error_response("FATAL", refusal))
 
     # ---- entries of the ledger that leave it
 

@@ -15,7 +15,7 @@ from proxy.session.ledger import Owed
 from proxy.session.mending import Mending
 from proxy.session.pieces import CopyPiece, OutSlot, PieceJob, Pieces, RowsPiece
 from proxy.session.reveal import Columns
-from proxy.session.state import CLOSED, IGNORE, STATEMENT, State, error_response
+from proxy.session.state import CLOSED, IGNORE, LARGE, STATEMENT, State, error_response
 from proxy.session.statements import Bound
 from proxy.wire import messages, rows
 from proxy.wire.copyrows import Part
@@ -86,7 +86,13 @@ class ServerLane:
 
     def pump(self) -> None:
         frames = self.frames
-        while self.state.phase != CLOSED and not self.state.yielding and frames.next():
+        if frames.left:
+            self._pass_on(frames.left)
+        while self.state.phase != CLOSED and not self.state.yielding and not frames.left:
+            if not frames.next():
+                if not self._large():
+                    break
+                continue
             kind = frames.buf[frames.start]
             if kind == messages.DATA_ROW:
                 if not self.mending.dropping:
@@ -133,6 +139,32 @@ class ServerLane:
             self._send(frame)
         else:
             self._send(frame)
+
+    def _large(self) -> bool:
+        """Take a large row with nothing protected in it, of which the beginning is here, in parts, as it comes."""
+        need = self.frames.begun(LARGE)
+        if not need or self._lane or self._copied:
+            return False
+        if self.frames.kind == messages.DATA_ROW:
+            self._begin_rows()
+            passes = self._columns is None or self.mending.dropping
+        else:
+            passes = self.frames.kind == messages.COPY_DATA and self._copy is None
+        if passes:
+            self._pass_on(need)
+        return passes
+
+    def _pass_on(self, need: int) -> None:
+        """What is here of a message, of which `need` bytes are still to be taken."""
+        data = self.frames.part(need)
+        if not self.mending.dropping:
+            self.state.to_client.append(data)
+            self.state.midway = self.frames.left > 0
+
+    def release(self) -> None:
+        """The link is over."""
+        self.frames.rest()
+        self._pieces.clear()
 
     # ---- out
 
@@ -203,13 +235,16 @@ class ServerLane:
         head = self.state.ledger.head()
         return None if head is None else head.bound
 
-    def _row(self) -> None:
-        frames = self.frames
+    def _begin_rows(self) -> None:
         if not self._in_rows:
             self._in_rows = True
             self._rows_of = bound = self._bound_now()
             outputs = None if bound is None else bound.outputs()
             self._columns = None if bound is None or outputs is None else Columns(bound, outputs)
+
+    def _row(self) -> None:
+        frames = self.frames
+        self._begin_rows()
         columns, bound = self._columns, self._rows_of
         if columns is None or bound is None:
             self._send(frames.buf[frames.start : frames.end])

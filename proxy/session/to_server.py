@@ -27,6 +27,7 @@ from proxy.session.planning import Planned, Planner
 from proxy.session.slots import NOTHING, NULL, Slot, TokenJob, Wanted
 from proxy.session.state import IGNORE, READY, STATEMENT, State
 from proxy.session.statements import Prepared
+from proxy.session.through import Through
 from proxy.session.values import sent_type
 from proxy.sql.plan import FORWARD, Plan
 from proxy.sql.shape import Shape, fingerprint, first_word, shape
@@ -39,6 +40,7 @@ PREPARE_AGAIN: Final = "Policy, catalog or search_path changed since it was prep
 # lo_tell64, lo_truncate64 (pg_proc.dat): what libpq and pgjdbc send.
 LARGE_OBJECTS: Final = frozenset((952, 953, 954, 955, 956, 957, 958, 715, 964, 1004, 3170, 3171, 3172))
 EMPTY: Final = shape(b"", True)
+NOT_READ: Final = messages.Bind(b"", b"", (), [], ())
 
 
 @final
@@ -53,6 +55,7 @@ class ClientLane:
         "_lane",
         "_paused",
         "_planner",
+        "_through",
         "_waiting",
         "blocked",
         "frames",
@@ -65,6 +68,7 @@ class ClientLane:
         self.blocked = False  # the catalog is being read: nothing is planned
         self._planner = Planner(state)
         self._copying = FromStdin(self, self._planner)
+        self._through = Through(self)
         self._lane: deque[Slot] = deque()
         self._waiting = 0  # bytes in the lane
         self._held: Place | None = None
@@ -77,6 +81,7 @@ class ClientLane:
     def pump(self) -> None:
         """Process messages until one has to wait."""
         state, frames = self.state, self.frames
+        self._through.go_on()
         while (
             state.phase == READY
             and not self.blocked
@@ -90,9 +95,9 @@ class ClientLane:
                 if self._held is not None:
                     break
                 self._flushed = False
-            elif frames.next():
+            elif not frames.left and frames.next():
                 self._message(frames.buf, frames.start, frames.body, frames.end)
-            else:
+            elif frames.left or not self._through.take():
                 break
         self._copying.send_on()
         self._flow()
@@ -112,7 +117,7 @@ class ClientLane:
         elif kind == messages.EXECUTE:
             self._execute(buf, start, body, end)
         elif kind == messages.SYNC:
-            self.send(buf[start:end], self._ending(ledger.SYNC, ledger.PLAIN_SYNC))
+            self.send(buf[start:end], self.ending(ledger.SYNC, ledger.PLAIN_SYNC))
         elif kind == messages.QUERY:
             self._query(buf, start, body, end)
         elif kind == messages.PARSE:
@@ -130,6 +135,12 @@ class ClientLane:
         else:
             raise ProtocolFault("client", f"unknown message type {kind}")
 
+    def release(self) -> None:
+        """The link is over."""
+        self.frames.rest()
+        self._lane.clear()
+        self._held = None
+
     # ---- out
 
     def send(self, data: bytes, owed: Owed | None) -> None:
@@ -137,7 +148,7 @@ class ClientLane:
         if self._lane:
             self._lane.append(Slot(data, owed, True, len(data)))
             self._waiting += len(data)
-        elif self._let_go(owed):
+        elif self.let_go(owed):
             self.state.to_server.append(data)
 
     def enqueue(self, owed: Owed | None, size: int) -> Slot:
@@ -147,7 +158,7 @@ class ClientLane:
         self._waiting += size
         return slot
 
-    def _let_go(self, owed: Owed | None) -> bool:
+    def let_go(self, owed: Owed | None) -> bool:
         """Count the message in. False: the server, skipping to Sync after an error, would not read it."""
         if owed is None:
             return True
@@ -170,7 +181,7 @@ class ClientLane:
         while lane and lane[0].ready and not self.state.mending:
             slot = lane.popleft()
             self._waiting -= slot.size
-            if self._let_go(slot.owed):
+            if self.let_go(slot.owed):
                 self.state.to_server.append(slot.data)
 
     def mended(self) -> None:
@@ -206,6 +217,12 @@ class ClientLane:
         slot = self.enqueue(message.owed, size)
         job = TokenJob(self, slot, message, wanted, context)
         job.start(self.state, tuple([item for each in audited for item in each.items]))
+
+    def refuse_bind(self, statement: Prepared, owed: Owed, refusal: Refusal) -> None:
+        """A Bind of `statement` that is not read."""
+        self._about = self._context_of(statement.plan, statement.shape, statement.text)
+        owed = Owed(ledger.BIND) if owed is ledger.PLAIN_BIND else owed
+        self._refuse(BindMessage(NOT_READ, statement, owed), refusal)
 
     def _refuse(self, message: Outgoing, refusal: Refusal) -> None:
         self.send(refused(message, refusal), message.owed)
@@ -246,7 +263,7 @@ class ClientLane:
         raw = messages.parse_query(buf, body, end)
         if self._planner.plain(raw):
             self.state.plain_statements += 1
-            self.send(buf[start:end], self._ending(ledger.QUERY, ledger.PLAIN_QUERY))
+            self.send(buf[start:end], self.ending(ledger.QUERY, ledger.PLAIN_QUERY))
             return
         if self._unsettled():
             self.wait((buf, start, body, end))
@@ -260,7 +277,7 @@ class ClientLane:
                 return
             self._query_planned(planned, buf[start:end])
         except Refusal as refusal:
-            self._refuse(QueryMessage(b"", EMPTY, "", self._ending(ledger.QUERY, None)), refusal)
+            self._refuse(QueryMessage(b"", EMPTY, "", self.ending(ledger.QUERY, None)), refusal)
 
     def _query_planned(self, planned: Planned, frame: bytes) -> None:
         self.state.worked(STATEMENT)
@@ -269,14 +286,14 @@ class ClientLane:
         if plan.refusal is not None:
             raise replace(plan.refusal)
         if plan.idle:
-            self.send(frame, self._ending(ledger.QUERY, ledger.PLAIN_QUERY))
+            self.send(frame, self.ending(ledger.QUERY, ledger.PLAIN_QUERY))
             return
         self._planner.read_at_once(plan)
         self._planner.allow(plan)
         if any(place.literal is None for place in plan.inputs):
             raise Refusal("syntax", "a simple query has no parameters")
         wanted = [self._planner.literal(planned, place) for place in plan.inputs]
-        owed = self._ending(ledger.QUERY, None)
+        owed = self.ending(ledger.QUERY, None)
         owed.bound = self._planner.bound(plan, about, ())
         self._barring(owed)
         self.state.count(owed.bound.context.statement, "protected" if plan.touches else "passed")
@@ -286,7 +303,7 @@ class ClientLane:
         message = QueryMessage(planned.text, planned.shape, self.state.settings.codec or "", owed)
         self._dispatch(message, wanted, about, [])
 
-    def _ending(self, kind: int, plain: Owed | None) -> Owed:
+    def ending(self, kind: int, plain: Owed | None) -> Owed:
         """The entry of a message that ends in ReadyForQuery; it marks the portals that may die with it."""
         state = self.state
         first = state.executing != state.batch
@@ -370,17 +387,17 @@ class ClientLane:
             return
         statement = self.state.statements.get(name)
         if statement is None or statement.plain:
-            self.send(buf[start:end], self._unbound(portal))
+            self.send(buf[start:end], self.unbound(portal))
             return
         parts = messages.parse_bind(buf, body, end)
         try:
             self._bind_planned(parts, statement, buf[start:end])
         except Refusal as refusal:
-            owed = self._unbound(portal)
+            owed = self.unbound(portal)
             owed = Owed(ledger.BIND) if owed is ledger.PLAIN_BIND else owed
             self._refuse(BindMessage(parts, statement, owed), refusal)
 
-    def _unbound(self, portal: bytes) -> Owed:
+    def unbound(self, portal: bytes) -> Owed:
         """The entry of a Bind whose portal is not ours (any more)."""
         change = self.state.portals.change(portal, None, self.state.batch)
         if change is None:
@@ -448,7 +465,7 @@ class ClientLane:
         if plan.inputs and len(frame) > state.limits.message:
             raise too_large("a message", len(frame), state.limits.message)
         if len(parts.params) != client_params(plan):
-            self.send(wrong_count(parts, plan), self._unbound(parts.portal))
+            self.send(wrong_count(parts, plan), self.unbound(parts.portal))
             return
         if len(state.portals) >= state.limits.statements and parts.portal not in state.portals:
             raise ProtocolFault("client", f"more than {len(state.portals)} portals on protected tables")
@@ -541,9 +558,9 @@ class ClientLane:
         snapshot = self.state.snapshot
         oid = messages.function_oid(buf, body, end)
         if snapshot is None or oid in LARGE_OBJECTS:
-            self.send(buf[start:end], self._ending(ledger.FUNCTION, ledger.PLAIN_FUNCTION))
+            self.send(buf[start:end], self.ending(ledger.FUNCTION, ledger.PLAIN_FUNCTION))
             return
-        owed = self._ending(ledger.FUNCTION, None)
+        owed = self.ending(ledger.FUNCTION, None)
         owed.refusal = Refusal(
             "unsupported-statement",
             f"a FunctionCall message for function {oid}, in a database with protected tables",

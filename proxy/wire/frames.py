@@ -16,6 +16,8 @@ from proxy.errors import Bug, ProtocolFault, Side
 MAX_LENGTH: Final = 0x3FFFFFFE
 # MAX_STARTUP_PACKET_LENGTH of libpq/pqcomm.h, not counting the length word.
 MAX_STARTUP: Final = 10_000
+# Bytes of a message's beginning that are put together before the rest is there: names and counts stand in them.
+BEGINNING: Final = 1024
 
 _length_at: Final = Struct(">I").unpack_from
 
@@ -26,10 +28,11 @@ class Frames:
 
     After `next()` gave True the message is `buf[start:end]`, its type byte's value `kind`, its body `buf[body:end]`.
     These hold until the following call of `next()` or `feed()`; `buf` is immutable and may be kept, and messages that
-    follow each other in the same `buf` object are adjacent in it.
+    follow each other in the same `buf` object are adjacent in it. A message that is not whole yet may be looked at with
+    `begun()` and taken with `part()`, as it comes.
     """
 
-    __slots__ = ("_chunks", "_extra", "body", "buf", "end", "kind", "max_length", "side", "start")
+    __slots__ = ("_chunks", "_extra", "body", "buf", "end", "kind", "left", "max_length", "side", "start")
 
     def __init__(self, side: Side, max_length: int = MAX_LENGTH) -> None:
         """side: whom to blame. max_length: largest length word allowed (bytes, type byte not counted)."""
@@ -40,6 +43,7 @@ class Frames:
         self.start: int = 0
         self.body: int = 0
         self.end: int = 0
+        self.left: int = 0  # bytes still to come of a message that is taken in parts
         self._chunks: list[bytes] = []
         self._extra: int = 0  # bytes in _chunks
 
@@ -71,8 +75,35 @@ class Frames:
                     self.end = at + need
                     return True
             if have + self._extra < need:
+                if not have:  # let go of what was given out
+                    self.buf = b""
+                    self.start = self.body = self.end = 0
                 return False
             self._join()
+
+    def begun(self, least: int) -> int:
+        """Bytes of the message that `next()` waits for, if they are `least` or more; then `kind` is its type byte's
+        value, and `buf[body:limit()]` the beginning of its body. Else, or if its head is not here, 0."""
+        here = len(self.buf) - self.end
+        if here + self._extra < 5:
+            return 0
+        if here < BEGINNING and self._chunks:
+            self._join()
+        need: int = _length_at(self.buf, self.end + 1)[0] + 1
+        if need < least:
+            return 0
+        self.kind = self.buf[self.end]
+        self.start = self.end
+        self.body = self.end + 5
+        return need
+
+    def part(self, need: int) -> bytes:
+        """Take what is here of a message that has `need` bytes; `left` says how many are to come."""
+        self._join()
+        taken = self.buf[:need]
+        self.buf = self.buf[need:]
+        self.left = need - len(taken)
+        return taken
 
     def limit(self) -> int:
         """Where `buf` ends: what follows the message may be looked at up to there, and taken with `skip_to`."""
@@ -93,6 +124,7 @@ class Frames:
         self._join()
         left = self.buf
         self.buf = b""
+        self.left = 0
         return left
 
     def _join(self) -> None:

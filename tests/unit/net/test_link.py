@@ -198,6 +198,22 @@ async def test_one_side_that_takes_nothing_stops_the_other(stage: Stage) -> None
 
 
 @staged
+async def test_values_are_fetched_when_the_client_takes_them(stage: Stage) -> None:
+    token = await stored(stage)
+    await stage.log_in()
+    stage.says(query("select email from customers"))
+    await until(lambda: stage.server.sent)
+    stage.link.client.pause_writing()
+    stage.replies(*result(token))
+    await turns()
+    assert kinds(stage.client.take()) == "T"
+    stage.link.client.resume_writing()
+    await until(lambda: stage.client.sent)
+    await turns()
+    assert kinds(stage.client.take()) == "DCZ"
+
+
+@staged
 async def test_reading_goes_on_when_every_reason_is_gone(stage: Stage) -> None:
     await stage.log_in()
     half = stage.link.server

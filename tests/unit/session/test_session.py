@@ -359,6 +359,7 @@ def test_a_client_that_takes_no_more_is_not_sent_more() -> None:
     link.session.client_full(False)
     assert link.drain().got() == [row(b"a@b.c")]
     link.session.client_eof()
+    link.session.release()
     link.session.client_full(False)
     assert not any(isinstance(effect, Ask) for effect in link.session.take_effects())
 

@@ -9,7 +9,7 @@ from proxy.session.effects import Again, Ask, Audit, Close, Note, Principal, ToC
 from proxy.session.ledger import Owed
 from proxy.session.limits import DEFAULTS
 from proxy.session.settings import UNKNOWN
-from proxy.session.state import CLOSED, READY, TURN, State, error_response
+from proxy.session.state import CLOSED, IGNORE, READY, TURN, State, error_response
 from proxy.session.statements import Prepared
 from proxy.sql.analyze import analyse
 from proxy.sql.plan import FORWARD, SessionEffect, StatementPlan
@@ -443,3 +443,19 @@ def test_a_turn_is_over_once() -> None:
     state.worked(1)
     state.worked(TURN)
     assert state.yielding and [type(effect) for effect in state.effects] == [Again]
+
+
+def test_nothing_is_told_in_the_middle_of_a_message() -> None:
+    state = State("", "", DEFAULTS)
+    state.midway = True
+    state.tell_last(Refusal("shutdown", "bye"))
+    assert state.to_client == []
+    state.midway = False
+    state.tell_last(Refusal("shutdown", "bye"))
+    assert len(state.to_client) == 1
+
+
+def test_what_becomes_of_a_record_of_a_refusal_is_of_no_matter() -> None:
+    state = State("", "", DEFAULTS)
+    IGNORE.answer(1, None)
+    assert state.take_counts() == {} and state.effects == []

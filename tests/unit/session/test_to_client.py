@@ -5,6 +5,7 @@ import pytest
 from proxy.errors import Bug, Refusal
 from proxy.session.effects import Audit, LoadCatalog, Pause, Resume, Reveal, Tokenise
 from proxy.session.limits import Limits
+from proxy.session.state import LARGE
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
     BORN,
@@ -519,3 +520,89 @@ def test_a_result_that_was_not_planned_has_the_catalog_read_for_the_next() -> No
     after.held = (LoadCatalog,)
     after.client(query("select * from customers"))
     assert [ask.request for ask in after.asks] == [LoadCatalog("shop", True)]
+
+
+# ---- large rows -----------------------------------------------------------------------------------------------------
+
+LONG = b"x" * (2 * LARGE)
+
+
+def in_parts(data: bytes, size: int = 50_000) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def test_a_large_row_with_nothing_protected_passes_as_it_comes() -> None:
+    link = Link()
+    link.client(query("select body from notes")).server(columns(m.Field(b"body", 0, 0, 25, -1, -1, 0)))
+    link.got()
+    data = row(LONG)
+    parts = in_parts(data)
+    for number, part in enumerate(parts, 1):
+        link.server(part)
+        assert len(link.to_client) == len(b"".join(parts[:number]))
+    link.server(row(b"1"), done("SELECT 2"), ready())
+    assert link.got() == [data, row(b"1"), done("SELECT 2"), ready()]
+
+
+def test_copied_out_with_nothing_protected_passes_as_it_comes() -> None:
+    link = Link()
+    link.client(query("copy notes to stdout")).server(b"H" + bytes((0, 0, 0, 9, 0, 0, 1, 0, 0)))
+    link.got()
+    first, *rest = in_parts(m.build_copy_data(LONG))
+    link.server(first)
+    assert link.to_client == first
+    link.server(*rest, m.build_copy_done(), done("COPY 1"), ready())
+    assert kinds(link.got()) == "dcCZ"
+
+
+def test_a_large_row_with_a_value_comes_whole() -> None:
+    link = selecting(Link(), text="select note, email from customers")
+    *most, last = in_parts(row(LONG, link.vault.token("email", VALUE)))
+    for part in most:
+        assert link.server(part).to_client == b""
+    assert link.server(last).got() == [row(LONG, VALUE)]
+
+
+def test_a_large_row_behind_one_that_waits_comes_whole() -> None:
+    link = Link()
+    link.client(query("select email from customers; select body from notes"))
+    link.held = (Reveal,)
+    link.server(columns(EMAIL), row(link.vault.token("email", VALUE)), done("SELECT 1"))
+    first, *rest = in_parts(row(LONG))
+    link.server(columns(m.Field(b"body", 0, 0, 25, -1, -1, 0)), first)
+    assert "D" not in kinds(link.got())
+    link.release()
+    link.server(*rest)
+    assert kinds(link.got())[-1] == "D"
+
+
+def test_another_large_message_comes_whole() -> None:
+    link = Link()
+    *most, last = in_parts(failed("XX000", "y" * (2 * LARGE)))
+    link.client(query("select 1"))
+    for part in most:
+        assert link.server(part).to_client == b""
+    assert kinds(link.server(last).got()) == "E"
+
+
+def test_the_end_of_a_link_in_the_middle_of_a_row_is_silent() -> None:
+    """What is told there would be read as the rest of the row."""
+    link = Link()
+    link.client(query("select body from notes")).server(columns(m.Field(b"body", 0, 0, 25, -1, -1, 0)))
+    link.got()
+    first = in_parts(row(LONG))[0]
+    link.server(first)
+    link.session.lost(Refusal("vault-unavailable", "the audit"))
+    assert link.drain().to_client == first and link.closed
+
+
+def test_a_large_row_of_a_reply_that_failed_is_dropped() -> None:
+    link = Link("capped")
+    link.client(parse("select email from customers"), bind(), execute(), parse("x"))
+    link.server(PARSED, BOUND)
+    link.got()
+    token = link.vault.token("email", VALUE)
+    link.server(*[row(token)] * 4)
+    link.got()
+    link.server(*in_parts(row(LONG)))
+    assert link.to_client == b""

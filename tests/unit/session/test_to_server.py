@@ -8,6 +8,7 @@ from proxy.errors import Refusal
 from proxy.session.effects import Analyse, Audit, Find, LoadCatalog, Pause, Resume, Reveal, Tokenise
 from proxy.session.limits import Limits
 from proxy.session.outgoing import NOBODY
+from proxy.session.state import LARGE
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
     BORN,
@@ -703,3 +704,38 @@ def test_a_statement_that_a_new_policy_refuses_fails_at_bind_whatever_its_parame
     assert [m.parse_bind(frame, 5, len(frame)).statement for frame in sent] == [NOBODY]
     link.server(failed("26000"), ready())
     assert [told[b"C"] for told in link.errors()] == [b"0A000"]
+
+
+# ---- large messages --------------------------------------------------------------------------------------------------
+
+
+def test_what_was_not_taken_is_let_go_when_the_link_is_over() -> None:
+    link = Link()
+    link.held = (Tokenise,)
+    link.client(query("insert into customers(email) values ('a@b.c')"), query("select 1"), b"Q\0\1\0\0half")
+    link.server(b"D\0\1\0\0half")
+    link.session.client_eof()
+    link.session.release()
+    lanes = link.session._clients, link.session._servers
+    assert [lane.frames.pending() for lane in lanes] == [0, 0] and not link.session._clients.holding
+
+
+def test_a_message_too_large_for_its_values_is_refused_unread() -> None:
+    link = Link(limits=Limits(message=LARGE))
+    link.client(parse("insert into customers(email) values ($1)", b"s"), SYNC).server(PARSED, ready())
+    link.sent(), link.got()
+    for portal in (b"", b"p"):
+        message = bind([b"x" * (LARGE + 1)], name=b"s", portal=portal)
+        link.client(message[:1000])
+        assert kinds(link.sent()) == "B"
+        link.client(message[1000:])
+    link.client(bind([b"x" * 10], name=b"t"))  # none of ours: no matter
+    assert link.vault.stored == [] and len(link.notes("refusal")) == 2
+
+
+def test_a_message_that_came_whole_is_refused_by_its_size_too() -> None:
+    link = Link(limits=Limits(message=100))
+    link.client(parse("insert into customers(email) values ($1)", b"s"), SYNC).server(PARSED, ready())
+    link.client(bind([b"x" * 200], name=b"s"), SYNC)
+    link.server(failed("26000"), ready())
+    assert link.errors()[0][b"C"] == b"54000" and link.vault.stored == []

@@ -138,3 +138,48 @@ def test_the_largest_startup_packet() -> None:
     frames = StartupFrames()
     frames.feed(startup(b"x" * MAX_STARTUP))
     assert frames.next()
+
+
+def test_a_message_that_is_taken_in_parts() -> None:
+    frames, whole = Frames("server"), frame("D", b"x" * 5000)
+    frames.feed(STREAM + whole[:3])
+    assert take(frames) and frames.begun(1000) == 0  # its head is not here
+    frames.feed(whole[3:100])
+    assert frames.begun(5006) == 0  # it is smaller
+    assert frames.begun(5005) == 5005 and (frames.kind, frames.buf[frames.body : frames.limit()]) == (68, b"x" * 95)
+    frames.feed(whole[100:2000])
+    assert frames.begun(5005) == 5005
+    assert frames.part(5005) == whole[:2000] and frames.left == 3005
+    frames.feed(whole[2000:] + STREAM)
+    assert frames.part(frames.left) == whole[2000:] and frames.left == 0
+    assert len(take(frames)) == 4
+
+
+def test_the_beginning_of_a_long_one_is_not_put_together_each_time() -> None:
+    frames = Frames("client")
+    whole = frame("B", b"x" * 100_000)
+    frames.feed(whole[:2000])
+    frames.begun(1)
+    beginning = frames.buf
+    for at in range(2000, 90_000, 1000):
+        frames.feed(whole[at : at + 1000])
+        assert frames.begun(1) == len(whole) and frames.buf is beginning
+    assert not frames.next()
+
+
+def test_what_was_given_out_is_let_go() -> None:
+    frames = Frames("client")
+    frames.feed(STREAM)
+    take(frames)
+    assert frames.buf == b"" and frames.pending() == 0
+    frames.feed(STREAM)
+    assert len(take(frames)) == 4
+
+
+def test_the_rest_of_a_message_in_parts_is_forgotten() -> None:
+    frames = Frames("client")
+    frames.feed(frame("D", b"x" * 100)[:50])
+    frames.begun(1)
+    frames.part(105)
+    frames.feed(b"yz")
+    assert frames.rest() == b"yz" and frames.left == 0
