@@ -47,7 +47,7 @@ def permit_input(place: Input, access: Access) -> None:
             f"The policy's role gives no `write` for class {name}.",
             column=label,
         )
-    if place.use == "search" and not (access.may_search(name) or access.writes_tokens(name)):
+    if (place.use == "search" or place.sought) and not (access.may_search(name) or access.writes_tokens(name)):
         raise Refusal(
             "may-not-search",
             f"{_who(access)} may not search column {label} by value",

@@ -84,8 +84,8 @@ def _client_type(statement: Prepared, index: int, at: int) -> int:
     if declared not in UNKNOWN_OIDS:
         return declared
     place = statement.plan.inputs[index]
-    spec = place.casts[0] if place.casts else place.column.facade
-    if place.use == "search" and not (place.casts or place.listed) and spec.name == "varchar":
+    spec = place.undeclared
+    if place.use == "search" and not (place.casts or place.listed or place.context) and spec.name == "varchar":
         spec = parse_type("text")  # varchar has no operators of its own: oper() takes text's
     return array_oid(spec) if place.array else spec.oid
 

@@ -496,7 +496,7 @@ class ClientLane:
 
     def _searched(self, statement: Prepared) -> list[Wanted]:
         """Literals that the statement looks for: each execution is a search of its own and is recorded as one."""
-        places = [p for p in statement.plan.inputs if p.literal is not None and p.use == "search"]
+        places = [p for p in statement.plan.inputs if p.literal is not None and (p.use == "search" or p.sought)]
         if not places or statement.shape is None:
             return []
         planned = Planned(statement.text, statement.shape, statement.plan)

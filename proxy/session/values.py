@@ -24,6 +24,7 @@ from proxy.wire.types import (
 )
 
 TEXT_FAMILY: Final = frozenset(("text", "varchar", "bpchar", "name"))
+VARYING: Final = frozenset(("text", "varchar"))
 INTEGERS: Final = frozenset(("int2", "int4", "int8"))
 NUMBERS: Final = frozenset(("int2", "int4", "int8", "numeric"))
 # What PostgreSQL turns into text by assignment with a text that is the canonical one (1.50 is not: it is 1.5 there).
@@ -38,10 +39,10 @@ def sent_type(place: Input, oid: int) -> TypeSpec:
     Raises Refusal (unsupported-type).
     """
     if oid in UNKNOWN_OIDS:
-        known = place.casts[0] if place.casts else place.column.facade
+        known = place.undeclared
         return TypeSpec(known.name, known.oid, known.size)  # a parameter has no modifier; a cast's is applied after
     spec = by_oid(element_of(oid) if place.array else oid)
-    if spec is None:
+    if spec is None or not _in_context(place, spec.name):
         raise Refusal(
             "unsupported-type",
             f"parameter ${place.param} for column {place.column.label} is declared with type OID {oid}",
@@ -49,6 +50,17 @@ def sent_type(place: Input, oid: int) -> TypeSpec:
             column=place.column.label,
         )
     return spec
+
+
+def _in_context(place: Input, declared: str) -> bool:
+    """Whether a declared type leaves the type of the values beside this one (`Input.context`) what it is taken for."""
+    if place.context is None:
+        return True
+    context = place.context.name
+    if context in VARYING:
+        # another type would be what text literals beside it are read as: they mean the same if it is the column's own
+        return declared in VARYING or (declared == place.column.facade.name and declared not in TEXT_FAMILY)
+    return declared == context or (declared in INTEGERS and context in INTEGERS)
 
 
 def read(

@@ -214,7 +214,7 @@ class _Reading:
             made = (SessionEffect("ddl-elsewhere"),) if "intoClause" in node.fields else ()
             return StatementPlan(tag, effects=made)
         self._operators()
-        outputs = queries.query(node, Scope())
+        outputs = queries.top(node)
         self._all_parameters(node)
         held = outputs.held()
         if held is not None and outputs.opaque:
@@ -259,7 +259,7 @@ class _Reading:
         assert query is not None
         self._numbers(query)
         self._operators()
-        outputs = queries.query(query, Scope())
+        outputs = queries.top(query)
         self._all_parameters(query)
         held = outputs.held()
         if held is not None and (outputs.opaque or node.number("options") & _BINARY):
@@ -276,7 +276,7 @@ class _Reading:
         assert query is not None
         self._numbers(query)
         self._operators()
-        queries.query(query, Scope())
+        queries.top(query)
         self._all_parameters(query)
         if statement.node.nodes("options"):
             self._bracketed(statement.start)

@@ -77,7 +77,7 @@ class Copies:
         return StatementPlan("copy", tuple(self._tables.touched), shown, reads=reads, copy=copy)
 
     def _query(self, query: Node) -> Outputs:
-        outputs = self._queries.query(query, Scope())
+        outputs = self._queries.top(query)
         held = outputs.held()
         if held is not None and outputs.opaque:
             raise Refusal(

@@ -357,7 +357,7 @@ class Definitions:
         name = self._new_name(view)
         if self._tables.rules(name):
             raise unsupported("a view can't take a protected table's name", _POLICY_FIRST)
-        self._queries.query(query, Scope())
+        self._queries.top(query)
         return StatementPlan("create", tuple(self._tables.touched), effects=DDL, altered=self._over([name]))
 
     def _create_as(self, node: Node) -> StatementPlan:
@@ -369,7 +369,7 @@ class Definitions:
             return self._derived(relation, query)
         if query.kind == "ExecuteStmt":
             raise unsupported("CREATE TABLE AS EXECUTE is not supported for a protected table")
-        self._queries.into(into, self._queries.query(query, Scope()))
+        self._queries.into(into, self._queries.top(query))
         return StatementPlan("create", tuple(self._tables.touched), effects=DDL)
 
 

@@ -7,7 +7,7 @@ from proxy.sql.expressions import Expressions
 from proxy.sql.findings import Findings
 from proxy.sql.names import undefined
 from proxy.sql.plan import Edit
-from proxy.sql.queries import Queries, alias_of
+from proxy.sql.queries import Queries
 from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
 from proxy.sql.scopes import Outputs, Range, Scope
@@ -82,7 +82,6 @@ class Writes:
             if source.nodes("valuesLists") and not _decorated(source):
                 self._values(node, table, named, source, scope)
             else:
-                self._through_values(table, named, source)
                 columns, opaque = self._queries.rows(source, scope)
                 terms = [term for _, term in columns]
                 self._assign(self._columns(node, table, named, len(terms), opaque), terms, table, opaque)
@@ -90,26 +89,6 @@ class Writes:
         if conflict is not None:
             self._conflict(conflict, table, target, scope)
         return self._returning(node, target, (), scope)
-
-    def _through_values(self, table: Table, named: list[Node], source: Node) -> None:
-        """INSERT INTO t (a, b) SELECT p0::text, p1 FROM (VALUES …) s(p0, p1): which columns of the list go where.
-
-        SQLAlchemy writes its batches so. What else is done with such a column is judged as of a protected one.
-        """
-        items = source.nodes("fromClause")
-        query = items[0].node("subquery") if len(items) == 1 and items[0].kind == "RangeSubselect" else None
-        if query is None or not query.nodes("valuesLists") or _decorated(query):
-            return
-        alias, renamed = alias_of(items[0])
-        width = max([len(row.nodes("items")) for row in query.nodes("valuesLists")])
-        names = renamed + [f"column{i + 1}" for i in range(len(renamed), width)]
-        stored: dict[int, ProtectedColumn] = {}
-        for column, target in zip(named, source.nodes("targetList"), strict=False):
-            held = table.protected.get(column.text("name"))
-            name = _bare_name(target.node("val"), alias)
-            if held is not None and name in names:
-                stored.setdefault(names.index(name), held)
-        self._queries.stored[id(query.fields)] = stored
 
     def _values(self, node: Node, table: Table, named: list[Node], source: Node, scope: Scope) -> None:
         rows = [row.nodes("items") for row in source.nodes("valuesLists")]
@@ -256,17 +235,6 @@ class Writes:
 
 
 _NAMES = {"MergeStmt": "MERGE"}
-
-
-def _bare_name(node: Node | None, alias: str | None) -> str:
-    """The column that a target shows, alone or in casts; '' if it is anything else."""
-    while node is not None and node.kind == "TypeCast":
-        node = node.node("arg")
-    if node is None or node.kind != "ColumnRef":
-        return ""
-    names = node.strings("fields")
-    plain = len(names) == len(node.nodes("fields")) and (len(names) == 1 or (len(names) == 2 and names[0] == alias))
-    return names[-1] if plain else ""
 
 
 def _decorated(source: Node) -> bool:

@@ -10,13 +10,29 @@ from typing import Final, final
 
 from proxy.errors import Refusal
 from proxy.sql import names, predicates
+from proxy.sql.choices import TEXT
 from proxy.sql.findings import Findings
 from proxy.sql.predicates import EQUALITY, settle
 from proxy.sql.referee import Node, wrapped
 from proxy.sql.relations import ProtectedColumn
 from proxy.sql.scopes import Outputs, Scope
 from proxy.sql.tables import Tables
-from proxy.sql.terms import DEFAULT, NULL, PLAIN, Array, Held, Null, Row, Term, Value, held_in, refuse
+from proxy.sql.terms import (
+    DEFAULT,
+    NULL,
+    PLAIN,
+    Array,
+    Choice,
+    Elements,
+    Held,
+    Null,
+    Plain,
+    Row,
+    Term,
+    Value,
+    held_in,
+    refuse,
+)
 from proxy.wire.types import TypeSpec
 
 # Kinds whose parts are ordinary expressions and in which nothing protected may stand.
@@ -72,6 +88,7 @@ class Expressions:
             "BooleanTest": self._mixing, "SubLink": self._sublink, "FuncCall": self._function, "RowExpr": self._row,
             "A_ArrayExpr": self._array, "A_Indirection": self._indirection, "CollateClause": self._collate,
             "SetToDefault": self._default, "GroupingFunc": self._grouping, "SelectStmt": self._subquery,
+            "CaseExpr": self._case, "CoalesceExpr": self._coalesce,
             "ColumnDef": self._typed, "TypeName": self._type_name, "SortBy": self._sorted,
         }  # fmt: skip
 
@@ -132,15 +149,13 @@ class Expressions:
     def _cast(self, node: Node, scope: Scope) -> Term:
         inner = node.node("arg")
         term = PLAIN if inner is None else self.term(inner, scope)
-        if isinstance(term, Value):
-            return replace(term, casts=(*term.casts, node))
-        if isinstance(term, Array):
+        if isinstance(term, Value | Array | Choice):
             return replace(term, casts=(*term.casts, node))
         if isinstance(term, Held):
-            return self._made_cast(term, node) if term.made else self._held_cast(term.column, node)
+            return self._held_cast(term.column, node)
         self._typed(node, scope)
         if isinstance(term, Null):
-            return term
+            return term if term.default else replace(term, casts=(*term.casts, node))
         settle(term, self.findings, "a cast")
         return PLAIN
 
@@ -152,21 +167,6 @@ class Expressions:
         if spec is not None and known and spec.name in ("text", "varchar") and spec.typmod == -1:
             return Held(replace(column, facade=TypeSpec(spec.name, spec.oid, spec.size), stored=spec))
         raise refuse(column, "a cast to another type", hint="Read the column without the cast.")
-
-    def _made_cast(self, term: Held, node: Node) -> Held:
-        """INSERT … SELECT p0::date FROM (VALUES …) s(p0): the value was read as the target's type, so the cast, which a
-        token would not survive, falls away."""
-        name, inner, column = node.part("typeName", "TypeName"), node.node("arg"), term.column
-        spec = None if name is None else self.findings.type_of(name)
-        texts = ("text", "varchar")
-        same = spec is not None and (
-            spec == TypeSpec(column.facade.name, column.facade.oid, column.facade.size)
-            or (spec.name in texts and column.facade.name in texts)
-        )
-        if spec is None or not same or spec.typmod != -1 or inner is None or inner.kind != "ColumnRef":
-            raise refuse(column, "a cast of its value to another type", hint="Write the value without the cast.")
-        self.findings.uncast(inner, node, column)
-        return term
 
     def _row(self, node: Node, scope: Scope) -> Term:
         return Row(tuple([self.term(arg, scope) for arg in node.nodes("args")]))
@@ -185,6 +185,53 @@ class Expressions:
         self.plain(node.node("arg"), scope, "COLLATE")
         return PLAIN
 
+    # ---- one of several
+
+    def _case(self, node: Node, scope: Scope) -> Term:
+        """CASE: conditions are read as conditions, and each result may be what the whole is."""
+        arg = node.node("arg")
+        asked = None if arg is None else self.term(arg, scope)
+        results: list[Term] = []
+        for when in node.nodes("args"):
+            condition, result = when.node("expr"), when.node("result")
+            assert condition is not None and result is not None
+            if asked is None:
+                self.plain(condition, scope, "CASE")
+            else:
+                predicates.equal(asked, self.term(condition, scope), self.findings, "CASE")
+            results.append(self.term(result, scope))
+        default = node.node("defresult")
+        results.append(NULL if default is None else self.term(default, scope))
+        return self._chosen(results, "CASE")
+
+    def _coalesce(self, node: Node, scope: Scope) -> Term:
+        return self._chosen([self.term(arg, scope) for arg in node.nodes("args")], "COALESCE")
+
+    def _chosen(self, terms: list[Term], construct: str) -> Term:
+        """Columns of one class make a column; with values among them it is the place's to say what they are."""
+        if all(isinstance(term, Held) or term == NULL for term in terms):
+            made = terms[0]
+            for term in terms[1:]:
+                made = predicates.union(made, term, construct, False, self.findings)
+            return made
+        return predicates.pending(tuple(terms), construct, self.findings, False)
+
+    def _nullif(self, left: Node, right: Node, scope: Scope) -> Term:
+        """NULLIF asks for equality; of varchar as of text, whose operator it is."""
+        first, second = predicates.now(self.term(left, scope), self.findings), self.term(right, scope)
+        if isinstance(first, Held):
+            predicates.equal(first, second, self.findings, "NULLIF")
+            varying = first.column.facade.name == "varchar"
+            return Held(replace(first.column, facade=TEXT), first.made) if varying else first
+        if isinstance(first, Value | Choice) and held_in(second) is None:
+            return Choice((first,), "NULLIF", against=(second,))
+        self._settle_both(first, second, "NULLIF")
+        return PLAIN
+
+    def _settle_both(self, left: Term, right: Term, construct: str) -> None:
+        for term in (left, right):
+            settle(term, self.findings, construct)
+
     # ---- tests
 
     def _bool(self, node: Node, scope: Scope) -> Term:
@@ -195,7 +242,7 @@ class Expressions:
         inner = node.node("arg")
         term = PLAIN if inner is None else self.term(inner, scope)
         for part in term.terms if isinstance(term, Row) else (term,):
-            if not isinstance(part, Held):
+            if not isinstance(part, Held | Choice):
                 settle(part, self.findings, "IS NULL of a row")
             if isinstance(part, Value):
                 self.findings.asked_for_null(part)
@@ -223,6 +270,8 @@ class Expressions:
             if left is None or right is None:
                 raise Refusal("unsupported-expression", f"operator {construct} with one operand is not supported")
             predicates.equal(self.term(left, scope), self.term(right, scope), self.findings, construct)
+        elif kind == "AEXPR_NULLIF" and equality and left is not None and right is not None:
+            return self._nullif(left, right, scope)
         else:
             self._other_operator(kind, name, (left, right), scope)
         return PLAIN
@@ -271,7 +320,9 @@ class Expressions:
         if bare == "set_config" and name[:-1] in ([], ["pg_catalog"]):
             self._set_config(node, scope)
             return PLAIN
-        counts = bare == "count" and self._is_own_count(name) and not node.flag("agg_within_group")
+        if bare == "unnest" and self.is_own(name) and len(node.nodes("args")) == 1:
+            return self.unnested(node.nodes("args")[0], scope)[0]
+        counts = bare == "count" and self.is_own(name) and not node.flag("agg_within_group")
         for arg in node.nodes("args"):
             term = self.term(arg, scope)
             if counts and isinstance(term, Held):
@@ -287,11 +338,27 @@ class Expressions:
             self.window(window, scope)
         return PLAIN
 
-    def _is_own_count(self, name: list[str]) -> bool:
-        """PostgreSQL's count(): a function of that name for text would be preferred to its count("any")."""
+    def unnested(self, arg: Node, scope: Scope) -> tuple[Term, bool]:
+        """An argument of unnest() as the column that it makes. False: it may be an array of rows, which makes more."""
+        term = self.term(arg, scope)
+        if isinstance(term, Value) and (not term.casts or scalar_array(term.casts[-1])):
+            return predicates.pending((Elements(term),), "unnest()", self.findings, False), bool(term.casts)
+        if isinstance(term, Array) and all(self._text_array(cast) for cast in term.casts):
+            return predicates.pending(term.terms, "unnest()", self.findings, False), True
+        settle(term, self.findings, "function unnest()")
+        return PLAIN, False
+
+    def _text_array(self, cast: Node) -> bool:
+        """A cast of an array that leaves tokens in it alone."""
+        name = cast.part("typeName", "TypeName")
+        spec = None if name is None else self.findings.type_of(name, True)
+        return spec is not None and spec.name in ("text", "varchar") and spec.typmod == -1
+
+    def is_own(self, name: list[str]) -> bool:
+        """PostgreSQL's function: one of that name for text would be preferred to its count("any")."""
         if len(name) > 1:
             return name[:-1] == ["pg_catalog"]
-        return not any(function.name == "count" for function in self.tables.snapshot.catalog.functions)
+        return not any(function.name == name[-1] for function in self.tables.snapshot.catalog.functions)
 
     def _callable(self, name: list[str]) -> None:
         """Raises Refusal for a function that reaches a protected table, or could."""
@@ -363,14 +430,15 @@ class Expressions:
 
     def _subquery(self, node: Node, scope: Scope) -> Term:
         """A SELECT inside another construct (JSON_ARRAY(SELECT …))."""
-        held = self.query(node, scope).held()
-        return PLAIN if held is None else held
+        outputs = self.query(node, scope)
+        predicates.settle_all([column.term for column in outputs.columns], self.findings, "a JSON function")
+        return PLAIN
 
     def _sublink(self, node: Node, scope: Scope) -> Term:
         kind = node.text("subLinkType")
         query = node.node("subselect")
         outputs = Outputs((), True) if query is None else self.query(query, scope)
-        terms: tuple[Term, ...] = tuple([column.term for column in outputs.columns])
+        terms: tuple[Term, ...] = tuple([column.term for column in outputs.typed().columns])
         if kind == "EXISTS_SUBLINK":
             return PLAIN
         if kind == "EXPR_SUBLINK":
@@ -381,6 +449,7 @@ class Expressions:
         held = outputs.held()
         if held is not None:
             raise refuse(held.column, "ARRAY(subquery)")
+        predicates.settle_all(terms, self.findings, "ARRAY(subquery)")
         return PLAIN
 
     def _scalar(self, terms: tuple[Term, ...], outputs: Outputs) -> Term:
@@ -389,7 +458,7 @@ class Expressions:
             raise refuse(held.column, "a subquery whose columns are not all known")
         if len(terms) == 1:
             return terms[0]
-        return Row(terms) if held is not None else PLAIN
+        return Row(terms) if any(not isinstance(term, Plain) for term in terms) else PLAIN
 
     def _quantified(self, node: Node, terms: tuple[Term, ...], outputs: Outputs, scope: Scope, kind: str) -> None:
         test = node.node("testexpr")
@@ -402,13 +471,13 @@ class Expressions:
             raise refuse(held.column, construct)
         if name[-1] in EQUALITY and name[:-1] in ([], ["pg_catalog"]):
             if held is None and held_in(left) is None:
-                settle(left, self.findings, construct)
+                predicates.settle_all((left, *terms), self.findings, construct)
             else:
                 predicates.member(left, terms, self.findings, construct)
             return
         if held is not None:
             raise refuse(held.column, construct, "search-not-exact")
-        settle(left, self.findings, construct)
+        predicates.settle_all((left, *terms), self.findings, construct)
 
     # ---- the rest
 
@@ -432,6 +501,20 @@ class Expressions:
                     self.plain(inner, scope, construct)
                 else:
                     self._parts(list(value.values()), scope, construct)
+
+
+# Types of pg_catalog that are no rows, as they are written without a schema (gram.y gives int and its like one).
+_SCALARS: Final = frozenset((
+    "text", "uuid", "date", "timestamptz", "timestamp", "time", "timetz", "json", "jsonb", "inet", "cidr", "bytea",
+    "int2", "int4", "int8", "float4", "float8", "bool", "name", "varchar", "bpchar", "numeric", "interval", "xml",
+))  # fmt: skip
+
+
+def scalar_array(cast: Node) -> bool:
+    """Whether a cast is to an array of a type that is certain to be no row."""
+    name = cast.part("typeName", "TypeName")
+    names = [] if name is None else name.strings("names")
+    return (len(names) == 2 and names[0] == "pg_catalog") or (names[-1:] == names and names[0] in _SCALARS)
 
 
 def _node_of(value: object) -> Node | None:

@@ -14,8 +14,8 @@ from proxy.sql.plan import Edit, Input, ParamUse
 from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
 from proxy.sql.shape import NUMBERS, STRINGS, Analysis, Shape, literal_at, literal_value, position_at
-from proxy.sql.spans import Tokens, Unclear, cast_span, name_end, signed_span
-from proxy.sql.terms import Value
+from proxy.sql.spans import Tokens, Unclear, cast_marks, cast_span, signed_span
+from proxy.sql.terms import Choice, Value
 from proxy.wire.types import TypeSpec, parse_type
 
 TEXT_FAMILY: Final = frozenset(("text", "varchar", "bpchar"))
@@ -37,6 +37,18 @@ class ParamPlace:
     input: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What is around a value that does not stand where its column decides about its type, but in CASE, VALUES or the
+    like. context: the type that it has there. casts: TypeCast nodes around the whole, innermost first, not sent."""
+
+    context: TypeSpec | None = None
+    casts: tuple[Node, ...] = ()
+
+
+DIRECT: Final = Inside()
+
+
 @final
 class Findings:
     """See the module."""
@@ -54,6 +66,7 @@ class Findings:
         "literals",
         "nulls",
         "params",
+        "pending",
         "pinned",
     )
 
@@ -70,6 +83,7 @@ class Findings:
         self.pinned: set[int] = set()
         # of parameters that are only asked whether they are NULL: start -> their place with the casts around it
         self.nulls: dict[int, tuple[int, int]] = {}
+        self.pending: list[Choice] = []  # whose values may be a protected column's, by what they meet
         self.assigned: dict[str, ProtectedColumn] = {}  # columns that are assigned to, by label
         self.guessed: dict[str, ProtectedColumn] = {}  # whether what is assigned is there already is told, by label
 
@@ -138,15 +152,29 @@ class Findings:
             self._once(self.literals.setdefault(index, "plain") == "input")
 
     def asked_for_null(self, value: Value) -> None:
-        """`$1 IS NULL`: a token says the same as the value that it may stand for elsewhere, so the value needn't go."""
+        """`$1 IS NULL`: a token says the same as the value that it may stand for elsewhere, so the value needn't go.
+        Nor need that of a literal: any string says the same."""
         node = value.node
         if node.kind != "ParamRef":
+            self._empty(value)
             return
         start, end = node.location, self._param_end(node)
         try:
             self.nulls[start] = cast_span(self.tokens, start, end, value.casts) if value.casts else (start, end)
         except Unclear:
             return  # the value goes as it is
+
+    def _empty(self, value: Value) -> None:
+        """An empty string in the place of a literal that is only asked whether it is NULL."""
+        index = self.literal(value.node)
+        if index is None or self.cut.kinds[index] not in STRINGS:
+            return
+        for cast in value.casts:
+            name = cast.part("typeName", "TypeName")
+            spec = None if name is None else self.type_of(name)
+            if spec is None or spec.name not in TEXT_FAMILY or cast.location < 0:
+                return  # text 'a', or a type that takes no empty string
+        self.edits.append(Edit((2 * index + 1, 0), (2 * index + 2, 0), text=b"''"))
 
     def pin(self, node: Node) -> None:
         """A literal whose value the plan depends on."""
@@ -162,54 +190,67 @@ class Findings:
                 if pinned:
                     self.pinned.add(index)
 
-    def place(self, value: Value, column: ProtectedColumn, use: Use, array: bool = False) -> None:
+    def place(
+        self, value: Value, column: ProtectedColumn, use: Use, array: bool = False, inside: Inside = DIRECT
+    ) -> None:
         """A value of `column` stands here. Raises Refusal if it can't be read exactly."""
         try:
-            self._place(value, column, use, array)
+            self._place(value, column, use, array, inside)
         except Unclear:
             raise _refused(column, "a cast around its value", "Write the value without the cast.") from None
 
-    def uncast(self, name: Node, cast: Node, column: ProtectedColumn) -> None:
-        """Leave a cast around a column's name out of what is sent."""
-        try:
-            end = self.tokens.ends[name_end(self.tokens, name.location)]
-            start, last = cast_span(self.tokens, name.location, end, (cast,))
-        except Unclear:
-            raise _refused(column, "a cast around its value", "Write the value without the cast.") from None
-        written = self.analysis.text[name.location : end]
-        self.edits.append(Edit(self._at(start), self._at(last), text=written))
+    def uncast(self, cast: Node) -> None:
+        """Leave a cast out of what is sent, whatever it is around. Raises Unclear."""
+        for start, end in cast_marks(self.tokens, cast):
+            edit = Edit(self._at(start), self._at(end))
+            if edit not in self.edits:
+                self.edits.append(edit)
+
+    def used(self, places: Iterable[int], use: Use) -> None:
+        """Inputs that are used in another way too: stored as well as looked for."""
+        for index in places:
+            known = self.inputs[index]
+            if known.use != use:
+                self.inputs[index] = replace(known, use="write", sought=True)
 
     def listed(self, first: int) -> None:
         """The inputs from `first` on stand in one IN list."""
         self.inputs[first:] = [replace(place, listed=True) for place in self.inputs[first:]]
 
-    def _place(self, value: Value, column: ProtectedColumn, use: Use, array: bool) -> None:
-        casts = tuple([self._cast(node, column, array) for node in value.casts])
-        _check_family(column, use, casts)
+    def _place(self, value: Value, column: ProtectedColumn, use: Use, array: bool, inside: Inside) -> None:
+        own = tuple([self.cast(node, column, array) for node in value.casts])
+        context = None if own else inside.context
+        casts = own + tuple([self.cast(node, column) for node in inside.casts])
+        _check_family(column, use, casts or (() if context is None else (context,)))
+        made = Input(column, use, casts=casts, array=array, context=context)
         node = value.node
         if node.kind == "ParamRef":
             at = node.location
             self._once(at in self.params)
             number = node.number("number")
             start, end = at, self._param_end(node)
-            if casts:
+            if own:
                 start, end = cast_span(self.tokens, start, end, value.casts)
             self.params[at] = ParamPlace(number, start, end, len(self.inputs))
-            self.inputs.append(Input(column, use, param=number, casts=casts, array=array))
+            self.inputs.append(replace(made, param=number))
             return
         index = self.literal(node)
         if index is None:
             raise _refused(column, "this value", "Write the value as a string literal or a parameter.")
         self._once(index in self.literals)
         self.literals[index] = "input"
-        negative = self._number(node, index, column, use, casts, array)
+        made = replace(made, literal=index, negative=self._number(node, index, made, own[:1] or (context,)))
         span = (self.analysis.starts[index], self.analysis.ends[index])
         if node.location < span[0]:
             span = signed_span(self.tokens, node.location, *span)
-        if casts:  # most have none, and cutting the text into tokens costs
+        if own:  # most have none, and cutting the text into tokens costs
             span = cast_span(self.tokens, *span, value.casts)
-        self.edits.append(Edit(self._at(span[0]), self._after(index, span[1]), input=len(self.inputs)))
-        self.inputs.append(Input(column, use, literal=index, casts=casts, array=array, negative=negative))
+        end_ = self._after(index, span[1])
+        self.edits.append(Edit(self._at(span[0]), end_, input=len(self.inputs)))
+        if inside.context is not None and (array or column.stored.name == "uuid"):
+            kind = b"::uuid" if column.stored.name == "uuid" else b"::text"
+            self.edits.append(Edit(end_, end_, text=kind + b"[]" * array))
+        self.inputs.append(made)
 
     def _param_end(self, node: Node) -> int:
         found = _PARAM.match(self.analysis.text, node.location)
@@ -227,27 +268,39 @@ class Findings:
         if taken:
             raise Refusal("unsupported-statement", "a value stands in two roles at once")
 
-    def _number(
-        self, node: Node, index: int, column: ProtectedColumn, use: Use, casts: tuple[TypeSpec, ...], array: bool
-    ) -> bool:
-        """Check a number literal; true if a minus sign belongs to it."""
-        kind = self.cut.kinds[index]
+    def number_type(self, node: Node) -> TypeSpec | None:
+        """The type of a number literal (make_const), None if the value is none."""
+        index = self.literal(node) if node.kind == "A_Const" else None
+        if index is None or self.cut.kinds[index] not in NUMBERS:
+            return None
+        value = node.fields.get("fval")
+        text = str(value.get("fval", "")) if isinstance(value, dict) else ""
+        if not text:
+            return parse_type("int4")
+        whole = text.lstrip("+-").isdecimal() and abs(int(text)) < 1 << 63
+        return parse_type("int8" if whole else "numeric")
+
+    def _number(self, node: Node, index: int, place: Input, given: tuple[TypeSpec | None, ...]) -> bool:
+        """Check a number literal; true if a minus sign belongs to it. given: the type that it has here, if not the
+        column's."""
+        kind, column = self.cut.kinds[index], place.column
         if kind in STRINGS:
             return False
         value = node.fields.get("fval")
         text = str(value.get("fval", "")) if isinstance(value, dict) else ""
-        if kind not in NUMBERS or array:
+        if kind not in NUMBERS or place.array:
             raise _refused(column, "a number or bits as its value", "Write the value as a string literal.")
         whole = "." not in text and "e" not in text.lower()
-        target = casts[0].name if casts else column.facade.name
+        told = given[0]
+        target = column.facade.name if told is None else told.name
         fits = (target in INTEGERS and whole) or target == "numeric" or target in TEXT_FAMILY
-        if not fits or (use == "search" and not casts and target in TEXT_FAMILY):
+        if not fits or (place.use == "search" and told is None and target in TEXT_FAMILY):
             raise _refused(column, "a number as its value", "Write the value as a string literal.")
         number = node.fields.get("ival")
         ival = number.get("ival", 0) if isinstance(number, dict) else 0
         return (isinstance(ival, int) and ival < 0) or (text.startswith("-") and text.strip("-0.") != "")
 
-    def _cast(self, cast: Node, column: ProtectedColumn, array: bool) -> TypeSpec:
+    def cast(self, cast: Node, column: ProtectedColumn, array: bool = False) -> TypeSpec:
         """The type of a cast around a value of `column`; its modifiers are pinned. Raises Refusal."""
         name = cast.part("typeName", "TypeName")
         spec = None if name is None else self.type_of(name, array)
@@ -329,7 +382,8 @@ class Findings:
 def _role(place: Input) -> object:
     """Equal for inputs whose token is the same whatever the value, and whose server-side type is one."""
     column = place.column
-    return (column.class_name, column.stored, column.facade, column.write_tokens, place.casts, place.array) + (
+    kind = (column.class_name, column.stored, column.facade, column.write_tokens)
+    return (*kind, place.casts, place.array, place.context) + (
         () if column.deterministic else (place.use, column.label, id(place))
     )
 

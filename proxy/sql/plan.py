@@ -30,7 +30,9 @@ class Input:
     the value, innermost first, applied to the value before it becomes a token (varchar(n) truncates …).
     array: the value is an array whose elements are values (`= ANY($1)`, `= ANY('{a,b}')`).
     negative: a number literal with a minus sign before it, which belongs to the value. listed: one of several in
-    IN (…), which have one type, the column's; elsewhere a varchar is compared as text.
+    IN (…), which have one type, the column's; elsewhere a varchar is compared as text. context: the type that the
+    statement gives the value where neither the client nor a cast does, if that is not the column's own (a result of
+    CASE, a row of VALUES: text). sought: what is written is compared with stored values as well.
     """
 
     column: ProtectedColumn
@@ -41,6 +43,15 @@ class Input:
     array: bool = False
     negative: bool = False
     listed: bool = False
+    context: TypeSpec | None = None
+    sought: bool = False
+
+    @property
+    def undeclared(self) -> TypeSpec:
+        """The type of a parameter here for which the client declares none."""
+        if self.context is not None:
+            return self.context
+        return self.casts[0] if self.casts else self.column.facade
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,7 @@ class Edit:
     """Replace the bytes from `start` to `end` (Positions; may be equal: an insertion).
 
     With `input` set: by the token of plan.inputs[input], as a literal of `array` shape or not. Otherwise by `text`
-    (a renumbered parameter `$3`, a column list).
+    (a renumbered parameter `$3`, a column list; nothing where a cast falls away).
     """
 
     start: Position
@@ -215,6 +226,8 @@ def _apart(text: bytes, start: int, end: int, new: bytes) -> bytes:
 
     Where the byte at the seam stays what it was, the seam was there before.
     """
+    if not new:
+        return b" " if _runs_together(text[max(start - 2, 0) : start], text[end : end + 1]) else b""
     if start == end or text[start : start + 1] != new[:1]:
         new = b" " + new if _runs_together(text[max(start - 2, 0) : start], new[:1]) else new
     if start == end or text[end - 1 : end] != new[-1:]:

@@ -4,14 +4,16 @@ Each function takes the terms of a comparison, gives the literals and parameters
 A comparison without a protected column is harmless, whatever it is.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 from proxy.errors import Refusal
-from proxy.sql.findings import Findings
+from proxy.sql import choices
+from proxy.sql.findings import Findings, Use
 from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
-from proxy.sql.terms import Array, Held, Null, Row, Term, Value, held_in, refuse
+from proxy.sql.terms import Array, Choice, Elements, Held, Null, Row, Term, Value, WholeRow, held_in, refuse
 from proxy.wire.types import TypeSpec
 
 EQUALITY: Final = frozenset(("=", "<>"))  # the lexer makes != into <>
@@ -22,8 +24,19 @@ def settle(term: Term, findings: Findings, construct: str) -> None:
     """A term where nothing protected may be: literals and parameters in it are harmless. Raises Refusal."""
     held = held_in(term)
     if held is not None:
-        raise refuse(held, construct)
-    if isinstance(term, Value):
+        raise refuse(held, term.what if isinstance(term, Choice) else construct)
+    if isinstance(term, Elements):
+        term = term.value
+    if isinstance(term, WholeRow):
+        settle_all(term.choices, findings, construct)
+    elif isinstance(term, Choice):
+        if term.fate.plain:
+            return
+        term.fate.plain = True
+        settle_all((*term.terms, *term.against), findings, construct)
+        for cast in term.casts:
+            _settle_cast(cast, findings)
+    elif isinstance(term, Value):
         findings.plain(term.node)
         for cast in term.casts:
             _settle_cast(cast, findings)
@@ -34,6 +47,30 @@ def settle(term: Term, findings: Findings, construct: str) -> None:
             _settle_cast(cast, findings)
 
 
+def settle_all(terms: Iterable[Term], findings: Findings, construct: str) -> None:
+    for term in terms:
+        settle(term, findings, construct)
+
+
+def now(term: Term, findings: Findings) -> Term:
+    """A choice that an earlier place of the statement decided is a protected column's value like any other."""
+    return (choices.decided(term, findings) or term) if isinstance(term, Choice) else term
+
+
+def choose(choice: Choice, column: ProtectedColumn, use: Use, findings: Findings, construct: str) -> None:
+    """The choice stands for values of `column`: its values become tokens. Raises Refusal."""
+
+    def held(found: ProtectedColumn) -> None:
+        if use == "write":
+            _copy(column, found)
+        else:
+            same(column, found, construct)
+
+    choices.place(
+        choice, column, use, findings, choices.Meeting(held, lambda term: _one(column, term, findings, choice.what))
+    )
+
+
 def _settle_cast(cast: Node, findings: Findings) -> None:
     name = cast.part("typeName", "TypeName")
     for modifier in name.nodes("typmods") if name is not None else ():
@@ -42,6 +79,7 @@ def _settle_cast(cast: Node, findings: Findings) -> None:
 
 def equal(left: Term, right: Term, findings: Findings, construct: str = "=") -> None:
     """left = right, or <>, IS [NOT] DISTINCT FROM, one element of IN."""
+    left, right = _met(left, findings, construct), _met(right, findings, construct)
     if held_in(left) is None and held_in(right) is None:
         settle(left, findings, construct)
         settle(right, findings, construct)
@@ -56,13 +94,35 @@ def equal(left: Term, right: Term, findings: Findings, construct: str = "=") -> 
         column = held_in(left) or held_in(right)
         assert column is not None
         raise refuse(column, f"{construct} between a row or an array and something else")
+    _looked_for(left, findings)
     _one(left.column, right, findings, construct)
+
+
+def _met(term: Term, findings: Findings, construct: str) -> Term:
+    """A term that is compared: a choice with a protected column in it is of that column (COALESCE(email, ''))."""
+    term = now(term, findings)
+    held = held_in(term)
+    if not isinstance(term, Choice) or held is None:
+        return term
+    comparable(held)
+    choose(term, held, "search", findings, construct)
+    return Held(held, term.fate)
+
+
+def _looked_for(term: Term, findings: Findings) -> None:
+    """A value of the statement's own that is stored is compared too, which takes the right to search."""
+    if isinstance(term, Held) and term.made is not None:
+        findings.used(term.made.places, "search")
 
 
 def _one(column: ProtectedColumn, other: Term, findings: Findings, construct: str) -> None:
     comparable(column)
+    other = now(other, findings)
+    _looked_for(other, findings)
     if isinstance(other, Value):
         findings.place(other, column, "search")
+    elif isinstance(other, Choice):
+        choose(other, column, "search", findings, construct)
     elif isinstance(other, Held):
         same(column, other.column, construct)
     elif not isinstance(other, Null) or other.default:
@@ -130,6 +190,7 @@ def _mismatch(left: ProtectedColumn, right: ProtectedColumn, why: str, construct
 
 def any_of(left: Term, right: Term, findings: Findings, construct: str) -> None:
     """left = ANY (array) or <> ALL (array)."""
+    left = _met(left, findings, construct)
     if held_in(left) is None and held_in(right) is None:
         settle(left, findings, construct)
         settle(right, findings, construct)
@@ -140,6 +201,7 @@ def any_of(left: Term, right: Term, findings: Findings, construct: str) -> None:
         raise refuse(column, construct)
     column = left.column
     comparable(column)
+    _looked_for(left, findings)
     if isinstance(right, Value):
         findings.place(right, column, "search", array=True)
     elif isinstance(right, Array):
@@ -193,6 +255,7 @@ def order_key(term: Term, findings: Findings, construct: str = "ORDER BY") -> No
 
 def group_key(term: Term, findings: Findings, construct: str) -> None:
     """GROUP BY, DISTINCT, PARTITION BY: equality, so deterministic tokens keep it."""
+    term = now(term, findings)
     if isinstance(term, Row):
         for inner in term.terms:
             group_key(inner, findings, construct)
@@ -226,19 +289,42 @@ def _unmodified(column: ProtectedColumn) -> ProtectedColumn:
     return replace(column, facade=TypeSpec(shown.name, shown.oid, shown.size))
 
 
-def union(left: Term, right: Term, construct: str, distinct: bool) -> Term:
-    """The column that two arms of a set operation make; values in them are settled already. Raises Refusal."""
+def settle_pending(findings: Findings) -> None:
+    """At the end of a statement: values that met nothing protected are harmless."""
+    for choice in findings.pending:
+        if choice.fate.column is None:
+            settle(choice, findings, choice.what)
+    findings.pending.clear()
+
+
+def pending(terms: tuple[Term, ...], construct: str, findings: Findings, raw: bool = True) -> Choice:
+    """A column of values, to become a protected column's or harmless by what it meets."""
+    choice = Choice(terms, construct, raw=raw)
+    findings.pending.append(choice)
+    return choice
+
+
+def union(left: Term, right: Term, construct: str, distinct: bool, findings: Findings) -> Term:
+    """The column that two arms of a set operation make. Raises Refusal."""
+    left, right = now(left, findings), now(right, findings)
+    if not distinct and isinstance(left, Choice) and isinstance(right, Choice | Null):
+        return pending((left, right), construct, findings)
+    if isinstance(left, Null) and isinstance(right, Choice) and not distinct:
+        return pending((left, right), construct, findings)
+    settle_all([term for term in (left, right) if isinstance(term, Choice)], findings, construct)
     if isinstance(left, Null):
         left, right = right, left
     if isinstance(left, Held):
         if distinct:
             comparable(left.column)
         if isinstance(right, Null):
-            return Held(_unmodified(left.column))  # select_common_typmod(): NULL has none, so the column has none
+            return Held(
+                _unmodified(left.column), left.made
+            )  # select_common_typmod(): NULL has none, so the column has none
         if isinstance(right, Held):
             if distinct:
                 comparable(right.column)
-            return Held(merge(left.column, right.column, construct))
+            return Held(merge(left.column, right.column, construct), left.made or right.made)
     held = left if isinstance(left, Held) else right
     if isinstance(held, Held):
         raise Refusal(
@@ -264,10 +350,15 @@ def assign(column: ProtectedColumn | None, label: str, term: Term, findings: Fin
         settle(term, findings, f"a value for {label}")
         return
     findings.assigned[column.label] = column
+    term = now(term, findings)
     if isinstance(term, Value):
         at_home(column, "equal values would not be equal to them")
         findings.place(term, column, "write")
+    elif isinstance(term, Choice):
+        choose(term, column, "write", findings, "assignment")
     elif isinstance(term, Held):
+        if term.made is not None:
+            findings.used(term.made.places, "write")
         _copy(column, term.column)
     elif not isinstance(term, Null):
         held = held_in(term)

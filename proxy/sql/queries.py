@@ -8,15 +8,14 @@ from typing import Final, final
 
 from proxy.errors import Refusal
 from proxy.sql import names, predicates
-from proxy.sql.expressions import Expressions
+from proxy.sql.expressions import Expressions, scalar_array
 from proxy.sql.findings import Findings
 from proxy.sql.labels import label
-from proxy.sql.predicates import settle
+from proxy.sql.predicates import settle, settle_all
 from proxy.sql.referee import Node
-from proxy.sql.relations import ProtectedColumn
 from proxy.sql.scopes import ColumnTerm, Cte, Ctes, OutColumn, Outputs, Range, Scope
 from proxy.sql.tables import Tables
-from proxy.sql.terms import NULL, PLAIN, Held, Null, Term, refuse, unsupported
+from proxy.sql.terms import NULL, PLAIN, Choice, Held, Null, Plain, Term, Value, refuse, unsupported
 
 # Set-returning functions of pg_catalog with one column, called as their alias or themselves. unnest() of an array of
 # rows has more, so it is not among them.
@@ -57,16 +56,26 @@ class WithQuery(Cte):
 class Queries:
     """See the module. statement: reads INSERT, UPDATE and DELETE inside WITH; set by who reads those."""
 
-    __slots__ = ("_expressions", "_findings", "_tables", "statement", "stored")
+    __slots__ = ("_expressions", "_findings", "_tables", "statement")
 
     def __init__(self, expressions: Expressions, tables: Tables, findings: Findings) -> None:
         self._expressions = expressions
         self._tables = tables
         self._findings = findings
         self.statement: Callable[[Node, Scope], Outputs] = self.select
-        # VALUES lists (by the identity of their fields) whose columns go into protected ones: index -> that column
-        self.stored: dict[int, dict[int, ProtectedColumn]] = {}
         expressions.query = self.query
+
+    def top(self, node: Node) -> Outputs:
+        """A whole statement that returns rows, or may. Raises Refusal if the client would get tokens of its own values
+        (those that it only looks for are not in the vault)."""
+        outputs = self.query(node, Scope())
+        predicates.settle_pending(self._findings)
+        for column in outputs.columns:
+            term = predicates.now(column.term, self._findings)
+            if isinstance(term, Held) and term.made is not None:
+                what = "a value of the statement's own, which is compared with it or stored in it, as a result"
+                raise refuse(term.column, what, hint="Return the table's own column.")
+        return outputs
 
     def query(self, node: Node, scope: Scope) -> Outputs:
         """Any statement that returns rows."""
@@ -100,10 +109,12 @@ class Queries:
         return Outputs(tuple([OutColumn(name, self._column(term)) for name, term in columns]), opaque)
 
     def _column(self, term: Term) -> ColumnTerm:
-        if isinstance(term, Held):
+        if isinstance(term, Held | Choice | Plain):
             return term
         if isinstance(term, Null):
-            return NULL
+            return NULL if term.default else term
+        if isinstance(term, Value):
+            return predicates.pending((term,), "a value in a subquery", self._findings)
         settle(term, self._findings, "a whole row or an array of it as a column")
         return PLAIN
 
@@ -157,7 +168,7 @@ class Queries:
         first = query.part("larg", "SelectStmt")
         assert first is not None
         inner = self.with_clause(query, scope)
-        left = self.select(first, inner)
+        left = self._settled(self.select(first, inner))
         cte.base = _renamed(left, renamed)
         outputs = self._combined(query, left, inner)
         self._limits(query, inner)
@@ -170,6 +181,12 @@ class Queries:
             if before.term.column.mixed is not after.term.column.mixed:
                 predicates.comparable(after.term.column)  # in its second arm it was taken for one without such rows
         return _renamed(outputs, renamed)
+
+    def _settled(self, outputs: Outputs) -> Outputs:
+        """The columns with no value among them that has yet to meet something."""
+        columns = [OutColumn(c.name, c.term if isinstance(c.term, Held | Null) else PLAIN) for c in outputs.columns]
+        settle_all([c.term for c in outputs.columns if isinstance(c.term, Choice)], self._findings, "WITH RECURSIVE")
+        return Outputs(tuple(columns), outputs.opaque)
 
     # ---- set operations and VALUES
 
@@ -194,45 +211,39 @@ class Queries:
         if opaque:
             if held is not None:
                 raise refuse(held.column, f"{construct} of queries whose columns are not all known")
+            settle_all([c.term for c in left.columns + right.columns], self._findings, construct)
             return Outputs(left.columns, True)
         columns = []
         for a, b in zip(left.columns, right.columns, strict=True):
-            term = predicates.union(a.term, b.term, construct, distinct)
-            assert isinstance(term, Held | Null) or term is PLAIN
-            columns.append(OutColumn(a.name, term if isinstance(term, Held | Null) else PLAIN))
+            term = predicates.union(a.term, b.term, construct, distinct, self._findings)
+            columns.append(OutColumn(a.name, self._column(term)))
         return Outputs(tuple(columns))
 
     def _values(self, node: Node, scope: Scope) -> list[tuple[str | None, Term]]:
-        """VALUES as a query: several rows make a column as UNION ALL does; of one row the values stay."""
+        """VALUES as a query: what its rows have in a column is one of several."""
         rows = [row.nodes("items") for row in node.nodes("valuesLists")]
+        if any(len(row) != len(rows[0]) for row in rows):
+            raise Refusal("syntax", "VALUES lists must all be the same length")
         terms = [[self._expressions.term(item, scope) for item in row] for row in rows]
-        stored = self.stored.get(id(node.fields))
-        if stored is not None:
-            terms = [[self._stored(stored.get(i), term) for i, term in enumerate(row)] for row in terms]
-        merged = terms[0]
-        for row in terms[1:]:
-            if len(row) != len(merged):
-                raise Refusal("syntax", "VALUES lists must all be the same length")
-            merged = [
-                a
-                if a == b and isinstance(a, Held)
-                else predicates.union(self._column(a), self._column(b), "VALUES", False)
-                for a, b in zip(merged, row, strict=True)
-            ]
-        return [(f"column{i + 1}", term) for i, term in enumerate(merged)]
+        return [(f"column{i + 1}", self._column_of([row[i] for row in terms])) for i in range(len(rows[0]))]
+
+    def _column_of(self, terms: list[Term]) -> Term:
+        if all(isinstance(term, Value | Choice | Null | Held) for term in terms) and any(
+            isinstance(term, Value | Choice) for term in terms
+        ):
+            return predicates.pending(tuple(terms), "VALUES", self._findings, False)
+        merged = self._column(terms[0])
+        for term in terms[1:]:
+            if term != merged or not isinstance(term, Held):
+                union = predicates.union(merged, self._column(term), "VALUES", False, self._findings)
+                merged = self._column(union)
+        return merged
 
     def _sort_values(self, node: Node, columns: list[tuple[str | None, Term]], scope: Scope) -> None:
         outputs = self._shown(columns, False)
         inner = scope.inner((Range("*VALUES*", outputs.columns),))
         for key in node.nodes("sortClause"):
             self._sort(key, outputs, inner, "ORDER BY")
-
-    def _stored(self, column: ProtectedColumn | None, term: Term) -> Term:
-        """A value that goes through a VALUES list into a protected column is tokenised in the list."""
-        if column is None:
-            return term
-        predicates.assign(column, column.label, term, self._findings)
-        return term if isinstance(term, Held) else Held(column, True)
 
     # ---- SELECT
 
@@ -258,7 +269,8 @@ class Queries:
     def _shown(columns: list[tuple[str | None, Term]], opaque: bool) -> Outputs:
         """For looking names and numbers up; values are no columns to sort by."""
         return Outputs(
-            tuple([OutColumn(name, term if isinstance(term, Held) else PLAIN) for name, term in columns]), opaque
+            tuple([OutColumn(name, term if isinstance(term, Held | Choice) else PLAIN) for name, term in columns]),
+            opaque,
         )
 
     def into(self, clause: Node, outputs: Outputs) -> None:
@@ -266,6 +278,7 @@ class Queries:
         held = outputs.held()
         if held is not None:
             raise stored_elsewhere(held)
+        settle_all([c.term for c in outputs.columns], self._findings, "a new table")
         relation = clause.part("rel", "RangeVar")
         if relation is not None and self._tables.could_be(relation):
             raise unsupported(
@@ -387,7 +400,7 @@ class Queries:
         name = node.text("relname")
         cte = None if node.text("schemaname") else scope.cte(name)
         if cte is not None:
-            outputs = _renamed(cte.read(), renamed)
+            outputs = _renamed(cte.read().typed(), renamed)
             return Range(alias or name, outputs.columns, outputs.opaque)
         return self._tables.find(node).range(alias, renamed, alias is None)
 
@@ -395,12 +408,15 @@ class Queries:
         alias, renamed = alias_of(node)
         query = node.node("subquery")
         assert query is not None
-        outputs = _renamed(self.query(query, scope), renamed)
+        outputs = _renamed(self.query(query, scope).typed(), renamed)
         return Range(alias, outputs.columns, outputs.opaque)
 
     def _function(self, node: Node, lateral: Scope) -> Range:
         """A function, XMLTABLE or JSON_TABLE: its columns hold nothing protected, since its arguments don't."""
         alias, renamed = alias_of(node)
+        unnested = self._unnested(node, lateral)
+        if unnested is not None:
+            return Range(alias or "unnest", _unnested_columns(unnested, alias, renamed, node.flag("ordinality")))
         for name, value in node.fields.items():
             if name != "alias":
                 self._expressions.parts(value, lateral, "a function in FROM")
@@ -411,6 +427,15 @@ class Queries:
                 columns.append("ordinality")
             return Range(alias or single, tuple([OutColumn(column, PLAIN) for column in columns]))
         return Range(alias or _called(node), tuple([OutColumn(column, PLAIN) for column in renamed]), True)
+
+    def _unnested(self, node: Node, lateral: Scope) -> list[ColumnTerm] | None:
+        """The columns of unnest($1::text[], $2::int[], …), None if it is not that, or they are not all known."""
+        call = _only_call(node)
+        name = [] if call is None else call.strings("funcname")
+        args = [] if call is None else call.nodes("args")
+        if name[-1:] != ["unnest"] or not self._expressions.is_own(name) or not all(map(_an_array, args)):
+            return None
+        return [self._column(self._expressions.unnested(arg, lateral)[0]) for arg in args]
 
     # ---- joins
 
@@ -462,6 +487,10 @@ class Queries:
                     raise _not_in_both(name, known, left if a is None else right, "left" if a is None else "right")
             return PLAIN
         predicates.equal(a, b, self._findings, "JOIN USING")
+        if isinstance(a, Choice) and isinstance(b, Held):
+            return Held(b.column, a.fate)
+        if isinstance(a, Held) and isinstance(b, Choice):
+            return Held(a.column, b.fate)
         if isinstance(a, Held) and isinstance(b, Held):
             return Held(predicates.merge(a.column, b.column, "JOIN USING"))
         return a if isinstance(a, Held) else b
@@ -482,13 +511,34 @@ def _called(node: Node) -> str | None:
     return next((label(item) for function in node.nodes("functions") for item in function.nodes("items")), None)
 
 
-def _scalar_function(node: Node) -> str | None:
-    """The name of the function in FROM if it is one that returns one column of a simple type."""
+def _only_call(node: Node) -> Node | None:
+    """The call that a FROM item is, if it is one alone."""
     functions = node.nodes("functions")
     if node.kind != "RangeFunction" or len(functions) != 1 or node.flag("is_rowsfrom") or node.nodes("coldeflist"):
         return None
     items = functions[0].nodes("items")
-    name = items[0].strings("funcname") if len(items) == 1 and items[0].kind == "FuncCall" else []
+    return items[0] if len(items) == 1 and items[0].kind == "FuncCall" else None
+
+
+def _an_array(arg: Node) -> bool:
+    """Whether an argument of unnest() is certain to be no array of rows."""
+    return arg.kind == "A_ArrayExpr" or (arg.kind == "TypeCast" and scalar_array(arg))
+
+
+def _unnested_columns(
+    terms: list[ColumnTerm], alias: str | None, renamed: list[str], ordinality: bool
+) -> tuple[OutColumn, ...]:
+    """A single column is called as its alias, several as the function (addRangeTableEntryForFunction)."""
+    names_ = [alias or "unnest"] if len(terms) == 1 else ["unnest"] * len(terms)
+    terms = [*terms, PLAIN] if ordinality else terms
+    names_ = [*names_, "ordinality"][: len(terms)]
+    return tuple([OutColumn((renamed[i : i + 1] or [names_[i]])[0], term) for i, term in enumerate(terms)])
+
+
+def _scalar_function(node: Node) -> str | None:
+    """The name of the function in FROM if it is one that returns one column of a simple type."""
+    call = _only_call(node)
+    name = [] if call is None else call.strings("funcname")
     if not name or name[-1] not in _SCALAR_FUNCTIONS or name[:-1] not in ([], ["pg_catalog"]):
         return None
     return name[-1]

@@ -4,15 +4,15 @@ Follows parse_relation.c: a column is looked for level by level from the inside;
 range itself (a whole row). A range whose columns are not all known is *opaque*: a name not found elsewhere may be its.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, final
 
-from proxy.sql.terms import Held, Null, Plain, WholeRow
+from proxy.sql.terms import Choice, Held, Null, Plain, WholeRow
 
 # pg_attribute's system columns (heap.c SysAtt); ctid and tableoid tell nothing about a value.
 SYSTEM_COLUMNS: Final = frozenset(("ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"))
 
-ColumnTerm = Plain | Held | Null
+ColumnTerm = Plain | Held | Null | Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,21 @@ class Outputs:
     opaque: bool = False
 
     def held(self) -> Held | None:
-        return next((c.term for c in self.columns if isinstance(c.term, Held)), None)
+        for column in self.columns:
+            if isinstance(column.term, Held):
+                return column.term
+            if isinstance(column.term, Choice) and column.term.fate.column is not None:
+                return Held(column.term.fate.column, column.term.fate)
+        return None
+
+    def typed(self) -> "Outputs":
+        """As columns of a subquery, whose types are settled."""
+        if not any(isinstance(c.term, Choice) and c.term.raw for c in self.columns):
+            return self
+        columns = [
+            replace(c, term=replace(c.term, raw=False)) if isinstance(c.term, Choice) else c for c in self.columns
+        ]
+        return Outputs(tuple(columns), self.opaque)
 
 
 @final
@@ -70,7 +84,8 @@ class Range:
 
     def whole(self) -> WholeRow:
         held = next((c.term for c in self.columns if isinstance(c.term, Held)), None)
-        return WholeRow(None if held is None else held.column)
+        choices = tuple([c.term for c in self.columns if isinstance(c.term, Choice)])
+        return WholeRow(None if held is None else held.column, choices)
 
     def unlisted(self) -> "Range":
         return Range(self.name, self.columns, self.opaque, self.schema, False, self.table)

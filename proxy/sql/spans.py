@@ -143,6 +143,20 @@ def _one_cast(tokens: Tokens, first: int, last: int, cast: Node) -> tuple[int, i
     return mark, close
 
 
+def cast_marks(tokens: Tokens, cast: Node) -> tuple[tuple[int, int], ...]:
+    """Byte spans of what makes an expression in brackets, or of one word, a cast: `::type`, or `CAST` and `AS type`."""
+    type_name = cast.part("typeName", "TypeName")
+    if type_name is None or cast.location < 0:
+        raise Unclear
+    mark, first = tokens.at(cast.location), tokens.at(type_name.location)
+    last = type_end(tokens, first)
+    if tokens.get(mark) == b"::":
+        return ((tokens.starts[mark], tokens.ends[last]),)
+    if tokens.get(mark) != b"cast" or tokens.get(first - 1) != b"as" or tokens.get(last + 1) != b")":
+        raise Unclear
+    return (tokens.starts[mark], tokens.ends[mark]), (tokens.starts[first - 1], tokens.ends[last])
+
+
 def type_end(tokens: Tokens, index: int) -> int:
     """Index of the last token of the type name that starts at `index` (gram.y Typename)."""
     word = tokens.get(index)

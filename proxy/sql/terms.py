@@ -5,11 +5,13 @@ protected column it becomes an input; anywhere else it is harmless. What mixes a
 no term: it is refused where it is met.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import final
 
 from proxy.errors import Refusal
 from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
+from proxy.wire.types import TypeSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +21,11 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Exactly a value of a protected column. made: its tokens are those that this statement puts in place of a VALUES
-    list's own values, whatever casts the statement has around them."""
+    """Exactly a value of a protected column. made: it is one of the statement's own values (see `Choice`), whose tokens
+    may stand for nothing that the vault holds, and whose type need not be the column's."""
 
     column: ProtectedColumn
-    made: bool = False
+    made: "Fate | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,10 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Null:
-    """NULL, with or without a cast, or DEFAULT (default=True)."""
+    """NULL, with or without a cast, or DEFAULT (default=True). casts: TypeCast nodes around it, innermost first."""
 
     default: bool = False
+    casts: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,53 @@ class Array:
 
 
 @dataclass(frozen=True, slots=True)
+class Elements:
+    """The elements of an array value, one a row: unnest($1::text[])."""
+
+    value: Value
+
+
+@final
+class Fate:
+    """What became of the values of a `Choice`, which several places of a statement may name: nothing yet, harmless
+    (plain), or values of `column` under these casts, the plan's inputs `places`."""
+
+    __slots__ = ("casts", "column", "places", "plain")
+
+    def __init__(self) -> None:
+        self.plain = False
+        self.places: list[int] = []
+        self.column: ProtectedColumn | None = None
+        self.casts: tuple[TypeSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several terms: the results of CASE and COALESCE, a column of VALUES or of a subquery. What it meets first
+    decides for all of its values.
+
+    what: the construct, for messages. casts: TypeCast nodes around it, innermost first. raw: an arm of a set operation,
+    whose type the other arms have a say in. against: what NULLIF compares it with.
+    """
+
+    terms: tuple["Term", ...]
+    what: str
+    fate: Fate = field(default_factory=Fate, compare=False)
+    casts: tuple[Node, ...] = ()
+    raw: bool = False
+    against: tuple["Term", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WholeRow:
-    """A table's row as one value. column: a protected column in it, None if there is none."""
+    """A row as one value. column: a protected column in it, None if there is none. choices: its columns that may turn
+    out to be one."""
 
     column: ProtectedColumn | None
+    choices: tuple[Choice, ...] = ()
 
 
-Term = Plain | Held | Value | Null | Row | Array | WholeRow
+Term = Plain | Held | Value | Null | Row | Array | Elements | Choice | WholeRow
 PLAIN = Plain()
 NULL = Null()
 DEFAULT = Null(True)
@@ -74,8 +117,10 @@ def held_in(term: Term) -> ProtectedColumn | None:
     if isinstance(term, Held):
         return term.column
     if isinstance(term, WholeRow):
-        return term.column
-    if isinstance(term, Row | Array):
+        return term.column or next((c.fate.column for c in term.choices if c.fate.column is not None), None)
+    if isinstance(term, Choice) and term.fate.column is not None:
+        return term.fate.column
+    if isinstance(term, Row | Array | Choice):
         return next((column for column in map(held_in, term.terms) if column is not None), None)
     return None
 

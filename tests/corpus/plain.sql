@@ -96,7 +96,63 @@ SELECT c.email, v.b FROM customers c JOIN (VALUES (1, 'x'), (2, NULL)) v(a, b) O
 
 -- case: VALUES searched in
 SELECT id FROM customers WHERE email IN (VALUES ('a@x'));
--- refused: class-mismatch
+-- sends
+SELECT id FROM customers WHERE email IN (VALUES (‹email a@x›));
+
+-- case: VALUES joined by what is looked for
+SELECT c.id, v.n FROM customers c JOIN (VALUES ('a@x', 1), ($1, 2)) v(email, n) ON v.email = c.email WHERE v.email IS NOT NULL;
+-- sends
+SELECT c.id, v.n FROM customers c JOIN (VALUES (‹email a@x›, 1), ($1, 2)) v(email, n) ON v.email = c.email WHERE v.email IS NOT NULL;
+-- params: 1=email search
+
+-- case: VALUES joined and shown
+SELECT v.email FROM customers c RIGHT JOIN (VALUES ('a@x')) v(email) ON v.email = c.email;
+-- refused: unsupported-expression public.customers.email
+
+-- case: VALUES joined and shown by USING
+SELECT email FROM customers c RIGHT JOIN (VALUES ('a@x')) v(email) USING (email);
+-- refused: unsupported-expression public.customers.email
+
+-- case: VALUES joined and made a document
+WITH v(e) AS (VALUES ('x')) SELECT row_to_json(v) FROM customers c, v WHERE c.email = v.e;
+-- refused: unsupported-expression public.customers.email
+
+-- case: VALUES that are compared with something else first
+WITH v AS (VALUES ('x')) SELECT note IN (SELECT column1 FROM v) FROM customers c WHERE c.email IN (SELECT column1 FROM v);
+-- refused: class-mismatch public.customers.email
+
+-- case: the elements of an array in a subquery
+SELECT id FROM customers WHERE email IN (SELECT unnest($1::text[])) OR email = ANY (SELECT u FROM unnest('{a@x}'::varchar[]) u);
+-- sends
+SELECT id FROM customers WHERE email IN (SELECT unnest($1)) OR email = ANY (SELECT u FROM unnest(‹email[] {a@x}›::text[]) u);
+-- params: 1=email search[] ::text
+
+-- case: COALESCE compared
+SELECT id FROM customers WHERE coalesce(email, '') <> '' AND full_name = coalesce($1, full_name) AND coalesce(email, $2) = ANY ($3);
+-- sends
+SELECT id FROM customers WHERE coalesce(email, ‹email ›) <> ‹email › AND full_name = coalesce($1, full_name) AND coalesce(email, $2) = ANY ($3);
+-- params: 1=person search, 2=email search, 3=email search[]
+
+-- case: COALESCE of a value shown
+SELECT coalesce(email, 'none') FROM customers;
+-- refused: unsupported-expression public.customers.email
+
+-- case: CASE of its value
+SELECT id FROM customers WHERE CASE email WHEN 'a@x' THEN 1 WHEN $1 THEN 2 END = 1;
+-- sends
+SELECT id FROM customers WHERE CASE email WHEN ‹email a@x› THEN 1 WHEN $1 THEN 2 END = 1;
+-- params: 1=email search
+
+-- case: one of several columns, as a result
+SELECT coalesce(c.email, n.email), CASE WHEN c.id = 1 THEN c.email END, nullif(c.full_name, 'x') FROM customers c JOIN newsletter n ON n.id = c.id;
+-- sends
+SELECT coalesce(c.email, n.email), CASE WHEN c.id = 1 THEN c.email END, nullif(c.full_name, ‹person x›) FROM customers c JOIN newsletter n ON n.id = c.id;
+-- out: 1=email, 2=email, 3=person
+
+-- case: an optional filter with its value in the text
+SELECT id FROM customers WHERE ('a@x' IS NULL OR email = 'a@x') AND (CAST('b' AS varchar(20)) IS NULL OR full_name = 'b') AND ('2000-01-01'::date IS NOT NULL);
+-- sends
+SELECT id FROM customers WHERE ('' IS NULL OR email = ‹email a@x›) AND (CAST('' AS varchar(20)) IS NULL OR full_name = ‹person b›) AND ('2000-01-01'::date IS NOT NULL);
 
 -- case: functions in FROM
 SELECT n.email, g, u.x, u.ordinality FROM newsletter n, generate_series(1, n.id) g, unnest($1::int[]) WITH ORDINALITY u(x);

@@ -116,7 +116,7 @@ SELECT concat_ws('-', full_name, phone) FROM customers;
 
 -- case: CASE of it (peer 21)
 SELECT CASE WHEN full_name IS NULL THEN phone ELSE full_name END FROM customers;
--- refused: unsupported-expression
+-- refused: class-mismatch
 
 -- case: CASE on a test of it
 SELECT CASE WHEN email = 'a@x' THEN 1 ELSE 0 END FROM customers;

@@ -41,7 +41,50 @@ UPDATE newsletter SET email = c.email FROM customers c WHERE c.id = newsletter.i
 
 -- case: CASE over values (peer 5)
 UPDATE customers SET email = CASE id WHEN 1 THEN 'a@x' ELSE email END;
--- refused: unsupported-expression public.customers.email
+-- sends
+UPDATE customers SET email = CASE id WHEN 1 THEN ‹email a@x› ELSE email END;
+
+-- case: Django's bulk_update
+UPDATE "customers" SET "email" = (CASE WHEN ("customers"."id" = 1) THEN 'a@x' WHEN ("customers"."id" = $2) THEN $1 ELSE NULL END)::varchar(50), born = CAST(CASE WHEN id = 1 THEN $3 ELSE NULL END AS date) WHERE "customers"."id" IN (1, 2);
+-- sends
+UPDATE "customers" SET "email" = (CASE WHEN ("customers"."id" = 1) THEN ‹email a@x› WHEN ("customers"."id" = $2) THEN $1 ELSE NULL END), born = (CASE WHEN id = 1 THEN $3 ELSE NULL END ) WHERE "customers"."id" IN (1, 2);
+-- params: 1=email write ::varchar(50), 3=birthday write ::date
+
+-- case: CASE of values of two types
+UPDATE customers SET born = CASE WHEN id = 1 THEN $1::date ELSE $2::text END;
+-- refused: unsupported-expression public.customers.born
+
+-- case: what is given, else what is there
+UPDATE customers SET email = COALESCE($1, email), full_name = CASE WHEN $2 THEN full_name ELSE NULL END WHERE id = $3;
+-- sends: same
+-- params: 1=email write
+
+-- case: from a VALUES list
+UPDATE customers SET email = v.email FROM (VALUES ($1,$2),($3,$4)) AS v(id,email) WHERE customers.id = v.id::int;
+-- sends: same
+-- params: 2=email write, 4=email write
+
+-- case: from a VALUES list, what is given there, where it differs
+UPDATE customers c SET email = COALESCE(v.email, c.email) FROM (VALUES (1,'a@x'),(2,NULL)) AS v(id,email) WHERE c.id = v.id AND c.email <> v.email;
+-- sends
+UPDATE customers c SET email = COALESCE(v.email, c.email) FROM (VALUES (1,‹email a@x›),(2,NULL)) AS v(id,email) WHERE c.id = v.id AND c.email <> v.email;
+-- in: email write+search
+
+-- case: from a VALUES list in WITH
+WITH v(id,email) AS (VALUES (1,$1)) UPDATE customers SET email = v.email FROM v WHERE v.id = customers.id;
+-- sends: same
+-- params: 1=email write
+
+-- case: from arrays
+UPDATE customers c SET email = d.email FROM (SELECT unnest($1::int[]) AS id, unnest($2::text[]) AS email) AS d WHERE c.id = d.id;
+-- sends
+UPDATE customers c SET email = d.email FROM (SELECT unnest($1::int[]) AS id, unnest($2) AS email) AS d WHERE c.id = d.id;
+-- params: 2=email write[] ::text
+
+-- case: a value for one column and another's test
+UPDATE customers SET (email, note) = (SELECT 'a@x', 'b') WHERE id = 1;
+-- sends
+UPDATE customers SET (email, note) = (SELECT ‹email a@x›, 'b') WHERE id = 1;
 
 -- case: concatenation with a protected column (peer 6)
 UPDATE customers SET email = email || '.uk';

@@ -20,7 +20,7 @@ and, with `sends`, any of
     -- out: 2=email, 3=person       classes in result columns, one such line a statement that has any
     -- params: 1=email write, 2=email search[], 3=$1 person write, 4=$1
                                     server's parameters that carry values (or come from another of the client's)
-    -- in: email write, email search, person write ::varchar(20)
+    -- in: email write, email search, person write ::varchar(20), email write+search
                                     the inputs, where uses and casts matter
     -- effects: set search_path, ddl    effects of the statements, in order
     -- pinned: 0, 2                 literals on whose values the plan depends
@@ -204,7 +204,8 @@ def _line(items: list[str]) -> list[str]:
 
 def _input(value: Input) -> str:
     casts = "".join(f" ::{cast.name}{_modifier(cast.typmod)}" for cast in value.casts)
-    return f"{value.column.class_name} {value.use}{'[]' if value.array else ''}{casts}"
+    use = value.use + ("+search" if value.sought else "") + ("[]" if value.array else "")
+    return f"{value.column.class_name} {use}{casts}"
 
 
 def _modifier(typmod: int) -> str:

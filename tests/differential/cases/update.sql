@@ -7,7 +7,6 @@ UPDATE customers SET full_name = DEFAULT, note = DEFAULT WHERE id = 3 RETURNING 
 UPDATE customers SET email = '' WHERE email = 'cy@y.net';
 UPDATE customers SET (email, phone) = ('u3@x.org', '+12025550133') WHERE id = 3 RETURNING email, phone;
 UPDATE customers SET (email, phone) = ROW ('u4@x.org', NULL) WHERE id = 4 RETURNING email, phone;
--- refused
 UPDATE customers SET (email, full_name) = (SELECT 'u5@x.org', 'U Five') WHERE id = 5 RETURNING email, full_name;
 UPDATE customers SET (email, note) = (SELECT email, topic FROM newsletter WHERE id = 3) WHERE id = 5 RETURNING email, note;
 UPDATE customers SET email = (SELECT email FROM newsletter n WHERE n.id = 3) WHERE id = 6 RETURNING email;
@@ -17,12 +16,9 @@ UPDATE customers SET note = 'n' WHERE email = 'u1@x.org' RETURNING id, email;
 UPDATE customers SET note = 'n' WHERE email IN ('u1@x.org', 'u2@x.org') AND full_name = 'U Two' RETURNING id;
 UPDATE customers SET n = n + 1 WHERE phone IS NULL RETURNING id, n;
 UPDATE customers c SET note = topic FROM newsletter n WHERE n.email = c.email RETURNING c.id, n.email, c.email, note;
--- refused
 UPDATE customers SET email = s.e FROM (VALUES (1, 'u8@x.org')) s (id, e) WHERE s.id = customers.id RETURNING email;
--- refused
 UPDATE customers SET email = s.e FROM (VALUES (1, 'u8@x.org'), (2, 'u9@x.org')) s (id, e) WHERE s.id = customers.id RETURNING email;
 UPDATE customers c SET email = n.email FROM newsletter n WHERE n.id = 3 AND c.id = 2 RETURNING c.email, n.email;
--- refused
 UPDATE customers SET email = CASE id WHEN 1 THEN 'u10@x.org' ELSE email END;
 -- refused
 UPDATE customers SET email = email || '.uk' WHERE id = 1;
