@@ -31,6 +31,7 @@ def failing_parse(name: bytes) -> bytes:
 # A statement of this name is never made: a Bind of it fails (26000) whatever the refused one's parameters are.
 NOBODY: Final = b"refused by pgveil"
 FAILING_BIND: Final = messages.build_bind(b"", NOBODY, (), (), ())
+FAILING_EXECUTE: Final = messages.build_execute(NOBODY, 0)  # nor a portal (34000)
 
 
 class Outgoing(Protocol):

@@ -10,6 +10,7 @@ from typing import Final, final
 
 from proxy.errors import Refusal
 from proxy.policy.rules import ValueClass
+from proxy.session import executing
 from proxy.session.copy_in import reading_of, stored_as_they_are
 from proxy.session.effects import Analyse, Context, Failure, Item
 from proxy.session.permit import permit
@@ -47,6 +48,11 @@ MIXED: Final = Refusal(
 def gives_moments(outputs: tuple[Output | None, ...] | None) -> bool:
     """Whether a result holds values that are written as DateStyle and TimeZone say."""
     return any(output is not None and output.column.facade.name in MOMENTS for output in outputs or ())
+
+
+def same_text(plan: Plan, old: Plan) -> bool:
+    """Whether both plans send the same statement with the same parameters."""
+    return plan.edits == old.edits and plan.inputs == old.inputs and plan.params == old.params
 
 
 @final
@@ -219,37 +225,7 @@ class Planner:
             if statement.copy is not None:
                 self.be_certain()
                 reading_of(statement.copy, state.settings)
-        made: set[bytes] = set()  # by earlier statements of the same text
-        for statement in plan.statements:
-            for effect in statement.effects:
-                if effect.name is None:
-                    continue
-                name = effect.name.encode()
-                if effect.kind == "prepare":
-                    made.add(name)
-                    self._bound_names(len(state.prepared))
-                elif effect.kind == "execute" and name not in made:
-                    self._allow_execute(name)
-
-    def _bound_names(self, count: int) -> None:
-        """The names of SQL PREPARE are kept as long as the connection."""
-        most = self._state.limits.statements
-        if count >= most:
-            raise Refusal("statement-too-large", f"more than {most} prepared statements", "DEALLOCATE some.")
-
-    def _allow_execute(self, name: bytes) -> None:
-        """SQL EXECUTE reaches statements made by protocol messages."""
-        statement = self._state.statements.get(name)
-        if statement is None and name not in self._state.prepared:
-            shown = name.decode("utf-8", "replace")
-            hint = "It was not prepared on this connection, or its PREPARE was refused."
-            raise Refusal("unknown-statement", f'prepared statement "{shown}" does not exist', hint)
-        if statement is not None and not statement.plain:
-            raise Refusal(
-                "unsupported-statement",
-                "EXECUTE of a statement on protected columns that was prepared by protocol messages",
-                "Use Bind and Execute messages.",
-            )
+        executing.allow(state, plan)
 
     def _fetching(self, plan: Plan) -> Plan:
         """The plan with what its FETCHes get: from a cursor of the same text, or from a portal that is there."""
@@ -277,7 +253,7 @@ class Planner:
     def bound(self, plan: Plan, context: Context, formats: tuple[int, ...]) -> Bound:
         state = self._state
         assert state.access is not None
-        return Bound(self._fetching(plan), state.access, context, formats, state.next_serial())
+        return Bound(executing.based(state, self._fetching(plan)), state.access, context, formats, state.next_serial())
 
     def copied(self, place: Input, fields: Sequence[bytes], fmt: int, reading: Reading) -> Wanted:
         """The values of fields of COPY that go into one column. Raises Refusal."""

@@ -18,7 +18,7 @@ from proxy.session.settings import Settings
 from proxy.session.statements import Bound, Prepared
 from proxy.session.world import World
 from proxy.sql.catalog import UNSURE, Snapshot
-from proxy.sql.plan import SessionEffect, StatementPlan
+from proxy.sql.plan import PreparedPlan, SessionEffect, StatementPlan
 from proxy.wire import messages
 
 # Effects that may change any setting; settings that decide how text is read; settings that decide what names mean.
@@ -80,7 +80,7 @@ class State:
         self.ledger = Ledger()
         self.statements: Names[Prepared] = Names()
         self.portals: Names[Bound] = Names()
-        self.prepared: set[bytes] = set()  # by SQL PREPARE; they outlive a rollback
+        self.prepared: dict[bytes, PreparedPlan] = {}  # by SQL PREPARE; they outlive a rollback
         self.world: World | None = None
         self.overlay: Snapshot | None = None  # the snapshot with this transaction's own DDL
         self.base: Snapshot | None = None  # the world's snapshot with this link's temporary relations
@@ -239,7 +239,7 @@ class State:
                 self._shadow(effect.name)
             else:
                 self._follow_setting(effect)
-                self._follow_names(effect, serial)
+                self._follow_names(effect, serial, done.prepared)
         return ddl
 
     def _shadow(self, name: str) -> None:
@@ -289,6 +289,13 @@ class State:
         transaction that has an overlay, which holds for the catalog as it was read."""
         return self.world is not None and self.world.moved and self.overlay is None
 
+    def basis(self) -> object:
+        """What plans are made for: while it is equal, a statement that was PREPAREd means what it meant."""
+        snapshot = self.snapshot
+        if snapshot is None:
+            return None
+        return (snapshot.protection, snapshot.shadowed, dict(snapshot.overlaid), self.settings.path())
+
     def drop_overlay(self) -> None:
         """The transaction whose own DDL it showed is over."""
         if self.overlay is not None:
@@ -332,22 +339,22 @@ class State:
         if kind == "rollback-to":
             self._back_to_savepoint()
 
-    def _follow_names(self, effect: SessionEffect, serial: int) -> None:
+    def _follow_names(self, effect: SessionEffect, serial: int, made: PreparedPlan | None) -> None:
         """What was parsed behind the statement stays."""
-        self._follow_prepared(effect)
+        self._follow_prepared(effect, made)
         if effect.kind == "discard-all" or (effect.kind == "deallocate" and effect.name is None):
             self.statements.forget(None, serial)
         elif effect.kind == "deallocate" and effect.name is not None:
             self.statements.forget(effect.name.encode(), serial)
 
-    def _follow_prepared(self, effect: SessionEffect) -> None:
+    def _follow_prepared(self, effect: SessionEffect, made: PreparedPlan | None) -> None:
         name = None if effect.name is None else effect.name.encode()
-        if effect.kind == "prepare" and name is not None:
-            self.prepared.add(name)
+        if effect.kind == "prepare" and name is not None and made is not None:
+            self.prepared[name] = made
         elif effect.kind == "discard-all" or (effect.kind == "deallocate" and name is None):
             self.prepared.clear()
         elif effect.kind == "deallocate" and name is not None:
-            self.prepared.discard(name)
+            self.prepared.pop(name, None)
 
     # ---- who asks, and against what
 

@@ -74,6 +74,8 @@ class Through:
         if state.statements.uncertain(name, state.batch):
             return False
         statement = state.statements.get(name)
+        if statement is None and (state.prepared or state.barriers):
+            return False  # SQL may have made it
         if statement is None or (statement.plain and not statement.utf8 and statement.epoch == state.epoch):
             self._pass(need, lane.unbound(portal))
             return True

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final, final
 
 from proxy.errors import ProtocolFault, Refusal
-from proxy.session import ledger
+from proxy.session import executing, ledger
 from proxy.session.effects import Audit, Context, Failure, Pause, Resume
 from proxy.session.from_stdin import WHILE_COPYING, FromStdin, Place, too_large
 from proxy.session.ledger import Owed
@@ -23,7 +23,7 @@ from proxy.session.outgoing import (
     refused,
     wrong_count,
 )
-from proxy.session.planning import Planned, Planner
+from proxy.session.planning import Planned, Planner, same_text
 from proxy.session.slots import NOTHING, NULL, Slot, TokenJob, Wanted
 from proxy.session.state import IGNORE, READY, STATEMENT, State
 from proxy.session.statements import Prepared
@@ -48,19 +48,9 @@ class ClientLane:
     """See the module."""
 
     __slots__ = (
-        "_about",
-        "_copying",
-        "_flushed",
-        "_held",
-        "_lane",
-        "_paused",
-        "_planner",
-        "_through",
-        "_waiting",
-        "blocked",
-        "frames",
-        "state",
-    )
+        "_about", "_by_name", "_copying", "_flushed", "_held", "_lane", "_paused", "_planner", "_through", "_waiting",
+        "blocked", "frames", "state",
+    )  # fmt: skip
 
     def __init__(self, state: State, max_length: int) -> None:
         self.state = state
@@ -68,6 +58,7 @@ class ClientLane:
         self.blocked = False  # the catalog is being read: nothing is planned
         self._planner = Planner(state)
         self._copying = FromStdin(self, self._planner)
+        self._by_name = executing.ByName(self)
         self._through = Through(self)
         self._lane: deque[Slot] = deque()
         self._waiting = 0  # bytes in the lane
@@ -233,6 +224,11 @@ class ClientLane:
         tag = plan.statements[0].tag if plan.statements else first_word(text).decode("ascii", "replace")
         return self.state.context("" if cut is None else fingerprint(cut.key), tag)
 
+    def _resolved(self, planned: Planned) -> Planned:
+        """With what the statements take and return that it EXECUTEs."""
+        self._about = self._context_of(planned.plan, planned.shape, planned.text)
+        return Planned(planned.text, planned.shape, executing.resolved(self.state, planned.plan))
+
     def _unsettled(self) -> bool:
         """Whether a reply that is owed may change how the next statement is read."""
         state = self.state
@@ -275,7 +271,7 @@ class ClientLane:
             if planned is None:
                 self._held = (buf, start, body, end)
                 return
-            self._query_planned(planned, buf[start:end])
+            self._query_planned(self._resolved(planned), buf[start:end])
         except Refusal as refusal:
             self._refuse(QueryMessage(b"", EMPTY, "", self.ending(ledger.QUERY, None)), refusal)
 
@@ -336,6 +332,7 @@ class ClientLane:
             if planned is None:
                 self._held = (buf, start, body, end)
                 return
+            planned = self._resolved(planned)
             statement = self._prepared(name, planned.text, True, planned.plan, oids)
             self._parse_planned(statement, planned, buf[start:end])
         except Refusal as refusal:
@@ -387,7 +384,7 @@ class ClientLane:
             return
         statement = self.state.statements.get(name)
         if statement is None or statement.plain:
-            self.send(buf[start:end], self.unbound(portal))
+            self._by_name.bind(name, portal, buf[start:end])
             return
         parts = messages.parse_bind(buf, body, end)
         try:
@@ -413,6 +410,9 @@ class ClientLane:
             self.wait(place)
             return False
         statement = state.statements.get(name)
+        if statement is None and state.barriers > 0:  # a PREPARE of that name may be under way
+            self.wait(place)
+            return False
         if statement is None or (statement.plain and not statement.utf8 and statement.epoch == state.epoch):
             return True  # its text can't name anything of ours, whatever the path
         if self._unsettled():
@@ -439,7 +439,7 @@ class ClientLane:
                 self._held = place
                 return False
             plan = made
-        if plan.refusal is None and not _same_text(plan, statement.plan):
+        if plan.refusal is None and not same_text(plan, statement.plan):
             plan = Plan(refusal=Refusal("plan-changed", "cached plan must not change result type", PREPARE_AGAIN))
         statement.renew(plan, self.state.epoch, self.state.settings.path())
         return True
@@ -537,6 +537,8 @@ class ClientLane:
         if bound is None:
             self.send(buf[start:end], ledger.PLAIN_EXECUTE)
             return
+        if not self._by_name.may_run(bound, (buf, start, body, end)):
+            return
         owed = Owed(ledger.EXECUTE, bound)
         owed.first = first
         self._barring(owed)
@@ -586,8 +588,3 @@ class ClientLane:
         state.note("refusal", facts | {"fingerprint": context.fingerprint})
         known = None if state.snapshot is None else state.snapshot.labelled(refusal.column)
         state.ask(Audit("refuse", () if known is None else (known.class_name,), context, refusal.code), IGNORE)
-
-
-def _same_text(plan: Plan, old: Plan) -> bool:
-    """Whether both plans send the same statement with the same parameters."""
-    return plan.edits == old.edits and plan.inputs == old.inputs and plan.params == old.params

@@ -18,7 +18,8 @@ from proxy.sql.ddl import Definitions
 from proxy.sql.dml import Writes
 from proxy.sql.expressions import DYNAMIC, Expressions
 from proxy.sql.findings import Findings
-from proxy.sql.plan import CursorPlan, Edit, Output, Plan, SessionEffect, StatementPlan
+from proxy.sql.plan import CursorPlan, Edit, Output, Plan, PreparedPlan, SessionEffect, StatementPlan
+from proxy.sql.prepare import Preparation, execution, without_parameters
 from proxy.sql.queries import Queries
 from proxy.sql.reads import only_reads
 from proxy.sql.referee import Node, Statement, parse, walk
@@ -132,8 +133,10 @@ class _Reading:
         self.path = path
         self._before = (snapshot, path)  # what counted before the text
         self.highest = 0  # parameter number
+        self.alone = False  # the text is one statement
 
     def plan(self, statements: list[Statement]) -> Plan:
+        self.alone = len(statements) == 1
         plans = [self._statement(statement) for statement in statements]
         index = self.findings.unclassified()
         if index is not None:
@@ -143,13 +146,16 @@ class _Reading:
                 "Write the statement in a simpler form, or send the value as a parameter.",
             )
         params, edits = self.findings.parameters(self.highest)
+        inputs, all_edits = tuple(self.findings.inputs), _sorted(self.findings.edits + edits)
+        if any(plan.prepared is not None and plan.prepared.touches for plan in plans):
+            params, (inputs, all_edits) = None, without_parameters(inputs, all_edits)
         effects = [effect.kind for plan in plans for effect in plan.effects]
         return Plan(
             statements=tuple(plans),
-            inputs=tuple(self.findings.inputs),
+            inputs=inputs,
             written=tuple(self.findings.assigned.values()),
             guessed=tuple(self.findings.guessed.values()),
-            edits=_sorted(self.findings.edits + edits),
+            edits=all_edits,
             params=params,
             param_count=self.highest,
             pinned=tuple(sorted(self.findings.pinned)),
@@ -170,12 +176,16 @@ class _Reading:
             plan = Copies(expressions, queries, tables, self.findings).plan(statement)
         elif node.kind == "DeclareCursorStmt" and tables.reached_by(node):
             plan = self._declare(statement, tables, queries)
+        elif node.kind == "PrepareStmt" and _explained(node) is not None and tables.reached_by(node):
+            plan = self._prepare(statement, tables, expressions, queries)
         elif node.kind == "ExplainStmt" and _explained(node) is not None and tables.reached_by(node):
             plan = self._explain(statement, tables, queries)
         elif (effects := utility.effects(statement)) is not None:
             self._calls(node, expressions)
-            plan = StatementPlan("utility", effects=effects)
-            self.findings.within(statement.start, statement.end, bool(effects))
+            made = execution(node, self.findings)
+            prepared = PreparedPlan() if node.kind == "PrepareStmt" else None
+            plan = StatementPlan("utility", effects=effects, prepared=prepared, execution=made)
+            self.findings.within(statement.start, statement.end, bool(effects) and made is None)
         else:
             plan = self._define(statement, Definitions(expressions, queries, tables, self.findings))
         settings = _settings(node, expressions.settings, utility) + self._settled(node)
@@ -283,6 +293,27 @@ class _Reading:
         effects = (SessionEffect("ddl"),) if "intoClause" in query.fields else ()
         return StatementPlan("explain", tuple(tables.touched), effects=effects, reads=only_reads(query))
 
+    def _prepare(
+        self, statement: Statement, tables: Tables, expressions: Expressions, queries: Queries
+    ) -> StatementPlan:
+        """PREPARE: its parameters are those of EXECUTE, not the client's."""
+        node, query = statement.node, _explained(statement.node)
+        assert query is not None
+        if not self.alone:
+            raise unsupported("PREPARE of a statement on a protected table beside other statements", "Send it alone.")
+        self._operators()
+        outputs = queries.query(query, Scope())
+        self._all_parameters(query)
+        held = outputs.held()
+        if held is not None and outputs.opaque:
+            raise refuse(held.column, "PREPARE of a query whose columns are not all known", hint="Name the columns.")
+        prepared = replace(
+            Preparation(node, expressions, self.findings).plan(query, _outputs(outputs)),
+            tag=QUERIES[query.kind], tables=tuple(tables.touched), reads=only_reads(query),
+        )  # fmt: skip
+        effects = (SessionEffect("prepare", node.text("name")),)
+        return StatementPlan("prepare", tuple(tables.touched), effects=effects, prepared=prepared)
+
     def _bracketed(self, start: int) -> None:
         """Literals in EXPLAIN (…) are options; without brackets it has none."""
         tokens = self.findings.tokens
@@ -322,7 +353,7 @@ class _Reading:
 
 
 def _explained(node: Node) -> Node | None:
-    """The query in an EXPLAIN; None if it is of another statement."""
+    """The query in an EXPLAIN or PREPARE; None if it is of another statement."""
     query = node.node("query")
     return query if query is not None and query.kind in QUERIES else None
 

@@ -127,6 +127,36 @@ class CursorPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedPlan:
+    """What EXECUTE of a statement gives and gets that PREPARE makes. touches: something protected is in it, else the
+    rest is empty. inputs: of its parameters, `param` the place in EXECUTE's list. tag, tables, outputs, reads: as in
+    `StatementPlan`; written, guessed: as in `Plan`. basis: by the session, what it was planned for: it holds while that
+    is equal."""
+
+    touches: bool = False
+    inputs: tuple[Input, ...] = ()
+    written: tuple[ProtectedColumn, ...] = ()
+    guessed: tuple[ProtectedColumn, ...] = ()
+    tag: str = ""
+    tables: tuple[str, ...] = ()
+    outputs: tuple[Output | None, ...] | None = None
+    reads: bool = False
+    basis: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An EXECUTE. arguments: for each the index of its string literal, -1 for NULL, None for anything else. shows: it
+    returns what the statement returns (EXPLAIN EXECUTE does not). known: by the session, the statement that it runs,
+    whose inputs and outputs the plan has."""
+
+    name: str
+    arguments: tuple[int | None, ...] = ()
+    shows: bool = True
+    known: PreparedPlan | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StatementPlan:
     """One statement of the text.
 
@@ -136,7 +166,8 @@ class StatementPlan:
     columns when outputs is set. effects: see SessionEffect. created: tables it makes, for later statements of the
     transaction; altered: (schema, name) of relations that are not what the catalog says until it is read anew. reads:
     it only reads, so there is nothing to undo. copy: it is a COPY of protected columns. cursor: it
-    is a DECLARE of a query on a protected table.
+    is a DECLARE of a query on a protected table. prepared: it is a PREPARE. execution: it is an EXECUTE, or EXPLAIN
+    of one.
     """
 
     tag: str
@@ -148,6 +179,8 @@ class StatementPlan:
     reads: bool = False
     copy: CopyPlan | None = None
     cursor: CursorPlan | None = None
+    prepared: PreparedPlan | None = None
+    execution: Execution | None = None
 
 
 @dataclass(frozen=True, slots=True)

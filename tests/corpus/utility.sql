@@ -73,7 +73,46 @@ EXPLAIN EXECUTE p('a@x');
 
 -- case: PREPARE (peer 30)
 PREPARE p (int) AS SELECT email FROM customers WHERE id = $1;
+-- sends: same
+-- effects: prepare p
+
+-- case: PREPARE with a value: EXECUTE brings it
+PREPARE p (text, varchar(3)) AS SELECT id FROM customers WHERE email = $1 OR note = $2;
+-- sends: same
+-- effects: prepare p
+
+-- case: PREPARE that stores a literal
+PREPARE p AS INSERT INTO customers (id, email, note) VALUES ($1, 'a@x', 'a@x');
+-- sends
+PREPARE p AS INSERT INTO customers (id, email, note) VALUES ($1, ‹email a@x›, 'a@x');
+-- in: email write
+-- effects: prepare p
+
+-- case: PREPARE with the type that clients see
+PREPARE p ( pg_catalog.date, date[] ) AS SELECT id FROM customers WHERE born = $1 OR born = ANY($2);
+-- sends
+PREPARE p ( text, text[] ) AS SELECT id FROM customers WHERE born = $1 OR born = ANY($2);
+-- effects: prepare p
+
+-- case: PREPARE with another type
+PREPARE p (int) AS SELECT id FROM customers WHERE email = $1;
+-- refused: unsupported-expression public.customers.email
+
+-- case: PREPARE with one parameter for two things
+PREPARE p (text) AS SELECT id FROM customers WHERE email = $1 OR note = $1;
 -- refused: unsupported-statement
+
+-- case: PREPARE that looks for a literal
+PREPARE p AS SELECT id FROM customers WHERE email = 'a@x';
+-- refused: unsupported-expression public.customers.email
+
+-- case: PREPARE beside other statements
+PREPARE p AS SELECT email FROM customers; EXECUTE p;
+-- refused: unsupported-statement
+
+-- case: PREPARE of what can't be answered
+PREPARE p AS SELECT email FROM customers WHERE email LIKE $1;
+-- refused: search-not-exact public.customers.email
 
 -- case: PREPARE of something else
 PREPARE p (int) AS SELECT * FROM orders WHERE id = $1;

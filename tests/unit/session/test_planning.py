@@ -5,6 +5,7 @@ import pytest
 from proxy.errors import Refusal
 from proxy.session.effects import Analyse, Find, LoadCatalog, Tokenise
 from proxy.session.limits import Limits
+from proxy.session.planning import same_text
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
     BOUND,
@@ -19,6 +20,7 @@ from tests.unit.session.driver import (
     failed,
     kinds,
     parse,
+    plan,
     query,
     ready,
     relation,
@@ -376,6 +378,11 @@ def test_what_a_fetch_gives(text: str, given: list[list[str]]) -> None:
     link = Link().client(query("begin")).server(done("BEGIN"), ready("T"))
     link.client(parse(READ, b"s"), bind([], b"s", b"p"), SYNC).server(PARSED, BOUND, ready("T"))
     assert fetching(link, text) == given
+
+
+def test_the_same_text() -> None:
+    one, other = (plan(f"select id from customers where {name} = $1")[1] for name in ("email", "ref"))
+    assert same_text(one, one) and not same_text(one, other)
 
 
 def test_the_names_of_sql_prepare_are_bounded() -> None:

@@ -351,7 +351,7 @@ def test_names_that_a_statement_drops(text: str, left: set[bytes], by_sql: set[b
     serial = one.next_serial()
     prepared(one, b"new")
     one.follow(plan(text)[1].statements[0], serial)
-    assert set(one.statements.all()) == left and one.prepared == by_sql
+    assert set(one.statements.all()) == left and set(one.prepared) == by_sql
 
 
 # ---- who asks ---------------------------------------------------------------------------------------------------
@@ -459,3 +459,16 @@ def test_what_becomes_of_a_record_of_a_refusal_is_of_no_matter() -> None:
     state = State("", "", DEFAULTS)
     IGNORE.answer(1, None)
     assert state.take_counts() == {} and state.effects == []
+
+
+# ---- what plans are made for ------------------------------------------------------------------------------------
+
+
+def test_the_basis_of_plans_is_equal_while_names_and_policy_mean_the_same() -> None:
+    one = fresh()
+    before = one.basis()
+    one.renew(world(2))
+    assert one.basis() == before
+    one.renew(world(3, POLICY.replace("protect:\n", "protect:\n  public.notes: {body: free}\n")))
+    assert one.basis() != before
+    assert State("", "", DEFAULTS).basis() is None

@@ -171,3 +171,14 @@ def test_other_large_messages_come_whole(large: bytes) -> None:
     for part in most:
         assert link.client(part).to_server == b""
     assert link.client(last).sent() == [large]
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_bind_of_what_sql_may_have_made_comes_whole(taken: bool) -> None:
+    link = Link().client(query("prepare s as insert into customers(email) values ($1)"))
+    if taken:
+        link.server(done("PREPARE"), ready())
+    link.client(big_bind()[:5000])
+    assert BIG[:1000] not in link.to_server
+    link.client(big_bind()[5000:])
+    assert BIG[:1000] not in link.to_server

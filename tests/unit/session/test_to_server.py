@@ -739,3 +739,29 @@ def test_a_message_that_came_whole_is_refused_by_its_size_too() -> None:
     link.client(bind([b"x" * 200], name=b"s"), SYNC)
     link.server(failed("26000"), ready())
     assert link.errors()[0][b"C"] == b"54000" and link.vault.stored == []
+
+
+# ---- EXECUTE ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "again", ["prepare p as select 2", "prepare p as select email from customers where email = $1"]
+)
+def test_a_portal_that_executes_is_looked_at_again(again: str) -> None:
+    link = Link().client(query("prepare p as select 1")).server(done("PREPARE"), ready())
+    link.client(query("begin"), parse("execute p"), bind([], b"", b"k"), SYNC)
+    link.server(done("BEGIN"), ready("T"), PARSED, BOUND, ready("T"))
+    link.client(query("deallocate p")).server(done("DEALLOCATE"), ready("T"))
+    link.client(query(again), execute(b"k"), SYNC)
+    link.sent()
+    link.server(done("PREPARE"), ready("T"))
+    assert (execute(b"k") in link.sent()) is (again == "prepare p as select 2")
+    link.server(done("SELECT 1") if again == "prepare p as select 2" else failed("34000"), ready("T"))
+    assert [told[b"C"] for told in link.errors()] == ([] if again == "prepare p as select 2" else [b"0A000"])
+
+
+def test_a_bind_of_what_sql_prepared() -> None:
+    link = Link().client(query("prepare p as select id from customers where email = $1"), bind([VALUE], b"p"), SYNC)
+    assert VALUE not in link.to_server
+    link.server(done("PREPARE"), ready()).server(failed("26000"), ready())
+    assert VALUE not in link.to_server and [told[b"C"] for told in link.errors()] == [b"0A000"]

@@ -518,3 +518,17 @@ def test_explain_takes_its_statement_s_rights_and_shows_none_of_its_values(
     assert " ".join(place.use for place in found.inputs) == inputs
     assert " ".join(effect.kind for effect in statement.effects) == effects
     assert statement.reads is (not effects and inputs != "write")
+
+
+# ---- PREPARE and EXECUTE
+
+
+def test_prepare_and_what_executes() -> None:
+    found = plan("prepare p(text) as select email from c where email = $1")
+    assert (found.inputs, found.params, found.param_count) == ((), None, 0)
+    made = found.statements[0].prepared
+    assert made is not None and made.touches and [place.param for place in made.inputs] == [1]
+    assert (made.tag, made.tables, made.reads) == ("select", ("public.c",), True)
+    assert code("prepare p as select email from c; select 1") == "unsupported-statement"
+    assert code("prepare p as select *, email from c, nosuch") == "unsupported-expression"
+    assert plan("execute p('a')").statements[0].execution is not None
