@@ -7,7 +7,7 @@ of a COPY that has failed go nowhere, not even to a server that would ignore the
 from functools import partial
 from typing import Final, Protocol, final
 
-from proxy.errors import ProtocolFault, Refusal
+from proxy.errors import Refusal
 from proxy.session import ledger
 from proxy.session.copy_in import FAILING_COPY, CopyIn
 from proxy.session.effects import Context
@@ -46,17 +46,20 @@ class CopyLane(Lane, Protocol):
 class FromStdin:
     """See the module."""
 
-    __slots__ = ("_lane", "_planner", "_waited")
+    __slots__ = ("_lane", "_lost", "_planner", "_waited")
 
     def __init__(self, lane: CopyLane, planner: Planner) -> None:
         self._lane = lane
         self._planner = planner
+        self._lost = False  # the server ends the connection: what still comes goes nowhere
         self._waited = False  # CopyData came before it was known whose it is
 
     def message(self, kind: int, buf: bytes, start: int, body: int, end: int) -> None:
         """CopyData, CopyDone or CopyFail."""
         lane, state = self._lane, self._lane.state
         copying = state.copy_in
+        if self._lost:
+            return
         if copying is None:
             if state.barriers and not state.ledger.copying:
                 self._waited = True
@@ -75,7 +78,7 @@ class FromStdin:
                 return
             if kind == messages.COPY_DONE:
                 copying.finish()
-                self._batch(copying)
+            self._batch(copying)
         except Refusal as refusal:
             self._refuse(copying, refusal)
             return
@@ -99,12 +102,21 @@ class FromStdin:
         except Refusal as refusal:
             self._refuse(copying, refusal)
 
-    def left(self) -> None:
-        """Another message came before CopyDone or CopyFail. Raises ProtocolFault."""
-        copying = self._lane.state.copy_in
+    def left(self, kind: int) -> bool:
+        """A message came that does not belong into a COPY. True: one is under way, and the server ends the connection
+        at such a message, whatever it says (copyfromparse.c, CopyGetData): it gets one that says nothing."""
+        lane, copying = self._lane, self._lane.state.copy_in
+        if self._lost:
+            return True
         if copying is not None and not copying.over:
-            raise ProtocolFault("client", "a message of another kind during COPY FROM STDIN")
-        self._lane.state.copy_in = None
+            self.send_on()
+            self._lost = not copying.over
+        elif copying is None and lane.state.ledger.copying and not lane.holding:
+            self._lost = True
+        lane.state.copy_in = None
+        if self._lost:
+            lane.send(messages.build(kind, b""), None)
+        return self._lost
 
     def _batch(self, copying: CopyIn) -> None:
         """Send on the rows that are here. Raises Refusal."""

@@ -101,8 +101,8 @@ class ClientLane:
     def _message(self, buf: bytes, start: int, body: int, end: int) -> None:
         kind = buf[start]
         self._about = None
-        if self.state.copy_in is not None and kind not in WHILE_COPYING:
-            self._copying.left()
+        if kind not in WHILE_COPYING and self._copying.left(kind):
+            return
         if kind == messages.BIND:
             self._bind(buf, start, body, end)
         elif kind == messages.EXECUTE:

@@ -108,14 +108,38 @@ def test_flush_and_sync_are_part_of_it() -> None:
 
 
 def test_copy_fail_ends_it() -> None:
-    link = copying().client(DATA(b"1\t" + VALUE), FAIL)
-    assert link.sent() == [FAIL]
+    """Whole rows go before it: the server says in which line it came."""
+    link = copying().client(DATA(b"1\t" + VALUE + b"\n2\t" + VALUE), FAIL)
+    assert link.sent() == [DATA(row(link, 1)), FAIL]
     link.server(failed("57014"), ready()).client(query("select 1"))
     assert kinds(link.sent()) == "Q"
 
 
-def test_a_message_of_another_kind_ends_the_link() -> None:
-    assert copying().client(query("select 1")).closed
+@pytest.mark.parametrize("table", ["customers (id, email)", "notes"])
+def test_a_message_of_another_kind(table: str) -> None:
+    """The server ends the connection at it, whatever it says: so it is told nothing."""
+    link = Link().client(query(f"copy {table} from stdin")).server(STARTED)
+    link.sent()
+    link.client(DATA(b"1\t" + VALUE + b"\n"), query("select email from customers where email = 's@cret.de'"))
+    link.client(DATA(b"2\tx\n"), parse("select 1"), COPY_DONE)
+    sent = link.sent()
+    assert sent[1:] == [b"Q\0\0\0\4"] and sent[0][:1] == b"d"
+    link.server(failed("08P01"))
+    assert kinds(link.got()) == "GE"
+
+
+def test_a_message_of_another_kind_behind_rows_that_are_refused() -> None:
+    link = copying().client(DATA(b"1\n"), query("select 1"))
+    assert kinds(link.sent()) == "fQ"
+
+
+def test_a_statement_behind_rows_that_wait() -> None:
+    link = copying()
+    link.held = (Tokenise,)
+    link.client(DATA(b"1\t" + VALUE + b"\n"), COPY_DONE, query("select 1"))
+    assert link.sent() == []
+    link.release()
+    assert kinds(link.sent()) == "dcQ"
 
 
 def test_a_bad_row_makes_it_fail_and_the_rest_goes_nowhere() -> None:
