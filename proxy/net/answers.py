@@ -6,7 +6,7 @@ durable before anything more goes to the client (`record`).
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from time import perf_counter
@@ -151,6 +151,8 @@ class Answers:
 
     def _woven(self, items: Sequence[Item], tokens: Sequence[bytes]) -> tuple[bytes, ...]:
         """Tokens of all items in order; one written through stands for itself."""
+        if len(tokens) == len(items):
+            return tuple(tokens)
         made = iter(tokens)
         return tuple([item.canonical if self._passes(item) else next(made) for item in items])
 
@@ -182,8 +184,8 @@ class Answers:
 
     def _written(self, request: Tokenise) -> Sequence[Event]:
         """Writes are counted; what was stored is its own record."""
-        for item in request.items:
-            _count("tokenised", item.class_name, 1)
+        for name, number in Counter([item.class_name for item in request.items]).items():
+            _count("tokenised", name, number)
         return ()
 
     def _find(self, request: Find) -> Answer:
@@ -239,10 +241,7 @@ class Answers:
         tokens: dict[bytes, Shown] = {}
         plain: dict[tuple[str, bytes], Shown] = {}
         try:
-            for column_class, token in request.tokens:
-                shown = showing.token(column_class, token, seen.get(token))
-                if shown is not None:
-                    tokens[token] = shown
+            showing.tokens(request.tokens, seen, tokens)
             for column_class, value in request.plain:
                 plain[(column_class, value)] = showing.plain(column_class, value)
         except Refusal as refusal:
@@ -261,6 +260,25 @@ class _Showing:
         self._vault = vault
         self._done: dict[tuple[Level, str], list[bytes]] = defaultdict(list)
         self._counts: dict[tuple[Level, str], int] = defaultdict(int)
+        self._clear: dict[str, list[bytes]] = {}  # by class: tokens whose values are shown
+
+    def tokens(self, asked: Sequence[tuple[str, bytes]], seen: Seen, shown: dict[bytes, Shown]) -> None:
+        """Puts what is shown of the tokens into `shown`. Raises Refusal as `token`."""
+        level, clear = self._context.access.level, self._clear
+        for column_class, token in asked:
+            entry = seen.get(token)
+            if isinstance(entry, Entry):
+                name = entry.class_name
+                known = clear.get(name)
+                if known is None and level(name) == "reveal":
+                    known = clear[name] = []
+                if known is not None:
+                    known.append(token)
+                    shown[token] = Shown(name, "reveal", entry.value)
+                    continue
+            made = self.token(column_class, token, entry)
+            if made is not None:
+                shown[token] = made
 
     def token(self, column_class: str, token: bytes, entry: Entry | Absent | Erased | None) -> Shown | None:
         """Raises Refusal: may-not-see, or a token of ours without an entry (then its value is lost or not here)."""
@@ -315,6 +333,9 @@ class _Showing:
     def events(self) -> list[Event]:
         """One a level and class; tokens shown as tokens show nothing."""
         events: list[Event] = []
+        for name, clear in self._clear.items():
+            self._counts[("reveal", name)] += len(clear)
+            self._done[("reveal", name)] += clear
         for (level, class_name), number in self._counts.items():
             _count(ACTIONS[level], class_name, number)
             if level in ("reveal", "mask"):

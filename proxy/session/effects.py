@@ -6,7 +6,7 @@ never waits: it asks (`Ask`) and goes on when `answer(ticket, result)` comes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from proxy.errors import Refusal, Side
 from proxy.policy.access import Access
@@ -212,10 +212,9 @@ Request = LoadCatalog | Analyse | Tokenise | Find | Reveal | Audit
 # ---- answers -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """What stands in a token's place. value: UTF-8 canonical value (level reveal), mask text (level mask), the token
-    itself (level token), or None for SQL NULL (erased, expired)."""
+    itself (level token), or None for SQL NULL (erased, expired). A tuple: there is one for each value of a result."""
 
     class_name: str
     level: Literal["reveal", "mask", "token"]

@@ -15,12 +15,15 @@ from proxy.session.state import State
 from proxy.session.statements import Bound
 from proxy.sql.catalog import ProtectedColumn
 from proxy.sql.plan import Output
+from proxy.tokens import looks_like
 from proxy.wire.messages import result_format
 from proxy.wire.types import BadValue, Reading, TypeSpec, from_canonical, to_canonical
 
 RANK: Final[dict[Level, int]] = {"deny": 0, "token": 1, "mask": 2, "reveal": 3}
 TEXT: Final = TypeSpec("text", 25, -1)
 MOMENTS: Final = frozenset(("date", "timestamp", "timestamptz"))
+# Texts that are sent as they are stored, in UTF-8: nothing has to be padded or written anew, value by value.
+AS_THEY_ARE: Final = frozenset(("text", "varchar"))
 HOLDS_TOKEN: Final = frozenset(("text", "varchar", "bpchar", "uuid"))
 
 
@@ -59,7 +62,7 @@ def token_of(column: ProtectedColumn, fmt: int, field: bytes) -> bytes | None:
         field = tokens.from_binary(field) if len(field) == 16 else b""
     elif column.stored.name == "bpchar":
         field = field.rstrip(b" ")
-    return field if tokens.looks_like(field) else None
+    return field if looks_like(field) else None
 
 
 def question(columns: Columns, fields: list[bytes | None], bound: Bound, reading: Reading) -> Reveal | None:
@@ -71,16 +74,18 @@ def question(columns: Columns, fields: list[bytes | None], bound: Bound, reading
     for at in range(width):
         column, fmt = columns.columns[at], columns.formats[at]
         skip = columns.levels[at] == "token"
+        text = column.stored.name in AS_THEY_ARE
+        name = column.class_name
         for field in set(fields[at::width]):
             if field is None:
                 continue
-            token = token_of(column, fmt, field)
+            token = field if text and looks_like(field) else token_of(column, fmt, field)
             if token is None:
-                plain[(column.class_name, plain_value(column, fmt, field, reading))] = None
+                plain[(name, plain_value(column, fmt, field, reading))] = None
                 if column.deterministic and not column.mixed:
                     mixed[column.label] = None
             elif not skip:
-                asked[(column.class_name, token)] = None
+                asked[(name, token)] = None
     if not asked and not plain:
         return None
     return Reveal(tuple(asked), tuple(plain), bound.context, tuple(mixed))
@@ -100,15 +105,22 @@ def replacements(
     """What goes out in each field's place. Raises Refusal (a value that the client's encoding or type can't show)."""
     width = len(columns.indexes)
     shown: list[bytes | None] = [None] * len(fields)
+    found = answer.tokens
     for at in range(width):
-        seen: dict[bytes, bytes | None] = {}
-        for index in range(at, len(fields), width):
-            field = fields[index]
-            if field is None:
+        clear = columns.levels[at] == "reveal" and not reading.client_encoding
+        clear = clear and columns.columns[at].facade.name in AS_THEY_ARE
+        column = fields[at::width]
+        seen: dict[bytes | None, bytes | None] = {None: None}
+        for field in column:
+            if field in seen:
                 continue
-            if field not in seen:
+            assert field is not None
+            ready = found.get(field) if clear else None
+            if ready is not None and ready.level == "reveal":
+                seen[field] = ready.value
+            else:
                 seen[field] = _show(columns, at, field, answer, state, reading)
-            shown[index] = seen[field]
+        shown[at::width] = [seen[field] for field in column]
     return shown
 
 

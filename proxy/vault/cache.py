@@ -11,8 +11,8 @@ from proxy.vault.store import StoredEntry
 
 # An entry above this share of the cache is not kept: one large value would push out everything else.
 _LARGEST_SHARE: Final = 64
-# Python objects around an entry: measured 430 bytes with a 60-byte envelope.
-_ENTRY_OVERHEAD: Final = 400
+# Python objects around an entry beside its envelope's bytes, its token as text included.
+_ENTRY_OVERHEAD: Final = 480
 
 
 class KnownTokens:
@@ -43,7 +43,7 @@ class KnownTokens:
 
 
 class EntryCache:
-    """Entries by their 16-byte token, bounded by bytes."""
+    """Entries by their token's text, which need not be proven to be ours then; bounded by bytes."""
 
     __slots__ = ("_bytes", "_entries", "_limit")
 
@@ -63,11 +63,12 @@ class EntryCache:
             self._entries.move_to_end(token)
         return entry
 
-    def add(self, entries: Iterable[StoredEntry]) -> None:
-        for entry in entries:
-            self.forget((entry.token,))
+    def add(self, entries: Iterable[tuple[bytes, StoredEntry]]) -> None:
+        """(token as 36-byte text, its entry) each."""
+        for token, entry in entries:
+            self.forget((token,))
             if _size(entry) * _LARGEST_SHARE <= self._limit:
-                self._entries[entry.token] = entry
+                self._entries[token] = entry
                 self._bytes += _size(entry)
         while self._bytes > self._limit:
             self._bytes -= _size(self._entries.popitem(last=False)[1])

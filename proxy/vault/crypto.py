@@ -10,8 +10,9 @@ key serves one purpose and one class; known answers are pinned in tests/unit/vau
 """
 
 import hmac
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Final, final
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV
@@ -26,6 +27,7 @@ GCM_SIV: Final = 1
 GCM: Final = 2
 _HEADER: Final = 2 + NONCE_BYTES
 _TAG_BYTES: Final = 16
+_TOKEN_BYTES: Final = 16
 
 
 _ENTRY: Final = b"\0\0\0\x0cpgveil entry"
@@ -120,4 +122,46 @@ class Box:
         try:
             return cipher.decrypt(envelope[2:_HEADER], envelope[_HEADER:], join(envelope[:2], context))
         except InvalidTag:
-            raise Unsealed("does not open: it was changed, swapped, or sealed under another key") from None
+            raise _unsealed() from None
+
+    def opener(self, class_name: str, key_id: str, version: int) -> "Opener":
+        """For the entries of one class, key and version."""
+        return Opener(self, self._ciphers, class_name, key_id, version)
+
+
+@final
+class Opener:
+    """Opens entries as Box.open does with their entry_context, quicker: of what they are bound to only the token
+    differs. Made by Box.opener."""
+
+    __slots__ = ("_behind", "_box", "_kind", "_ways")
+
+    def __init__(
+        self, box: Box, ciphers: Mapping[int, AESGCM | AESGCMSIV], class_name: str, key_id: str, version: int
+    ) -> None:
+        self._box = box
+        self._kind = class_name, key_id, version
+        context = entry_context(bytes(_TOKEN_BYTES), *self._kind)
+        self._behind = context[len(_ENTRY) + 4 + _TOKEN_BYTES :]
+        self._ways = {
+            head: (cipher.decrypt, join(head, context)[: -len(self._behind) - _TOKEN_BYTES])
+            for suite, cipher in ciphers.items()
+            for head in (bytes((ENVELOPE_VERSION, suite)),)
+        }
+
+    def __repr__(self) -> str:
+        return "Opener(<hidden>)"
+
+    def open(self, token: bytes, envelope: bytes) -> bytes:
+        """token: 16 bytes. Raises Unsealed."""
+        way = self._ways.get(envelope[:2])
+        if way is None or len(token) != _TOKEN_BYTES or len(envelope) < _HEADER + _TAG_BYTES:
+            return self._box.open(envelope, entry_context(token, *self._kind))
+        try:
+            return way[0](envelope[2:_HEADER], envelope[_HEADER:], way[1] + token + self._behind)
+        except InvalidTag:
+            raise _unsealed() from None
+
+
+def _unsealed() -> Unsealed:
+    return Unsealed("does not open: it was changed, swapped, or sealed under another key")

@@ -8,9 +8,9 @@ looks like a token without an entry.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal, Self
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, NamedTuple, Self
 
 from proxy import tokens as token_text
 from proxy.errors import Bug, Unavailable
@@ -20,25 +20,27 @@ from proxy.vault.batch import Batcher
 from proxy.vault.cache import EntryCache, KnownTokens
 from proxy.vault.chain import AuditEvent
 from proxy.vault.committer import Committer, Limits, Sources, Write
-from proxy.vault.crypto import Unsealed
+from proxy.vault.crypto import Opener, Unsealed
 from proxy.vault.faults import Damaged, KeyFault, OverBudget
 from proxy.vault.keys import KeyProvider, Keyring, open_keyring
 from proxy.vault.store import Store, StoredEntry
 
 Mode = Literal["deterministic", "random"]
-# Values worked on before other links get a turn: some 20 µs each, so about 3 ms.
-_TURN: Final = 128
+# Values worked on before other links get a turn: 3 µs each to reveal, 20 to make a token and seal.
+_TURN: Final = 512
+_TURN_NEW: Final = 128
+# Kinds of entries (class, key, version) that openers are kept for: each rotation of keys adds one a class.
+_OPENERS: Final = 1024
 _TURN_BYTES: Final = 256 << 10
 # Bytes of values read from the store at once, for however many that asked.
 _READ_BYTES: Final = 8 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A value and the class it was stored under. value: UTF-8, canonical."""
 
     class_name: str
-    value: bytes = field(repr=False)
+    value: bytes
 
     def __repr__(self) -> str:
         return f"Entry({self.class_name}, <hidden {len(self.value)} bytes>)"
@@ -81,6 +83,7 @@ class Vault:
         self._facts: dict[str, str] = {}
         self._known = KnownTokens(limits.known_tokens)
         self._cache = EntryCache(limits.cache_bytes)
+        self._openers: dict[tuple[str, str, int], Opener] = {}
         self._committer = Committer(store, keyring, sources, limits)
         self._reader: Batcher[frozenset[bytes], _Read] = Batcher(
             self._read,
@@ -142,7 +145,7 @@ class Vault:
             tokens.append(token)
             if token not in fresh and token not in self._known:
                 fresh[token] = self._seal(token, class_name, value)
-            if number % _TURN == 0:
+            if number % _TURN_NEW == 0:
                 await asyncio.sleep(0)
         await self._store_fresh(fresh, _events(audit, items, tokens) if audit is not None else ())
         return tokens
@@ -160,40 +163,33 @@ class Vault:
         budget: bytes of values, as they are stored (0: any number). Raises OverBudget when there are more, Unavailable
         when the store can't be asked, Damaged or KeyFault naming a token whose row does not open.
         """
-        ours = {token_text.to_binary(token): token for token in set(tokens) if self.is_ours(token)}
-        stored = {binary: self._cache.get(binary) for binary in ours}
-        missing = frozenset(binary for binary, entry in stored.items() if entry is None)
-        size = _within(budget, [entry for entry in stored.values() if entry is not None], 0)
-        while missing:
-            read = await self._reader.submit(missing)
-            found = {binary: read.found[binary] for binary in missing if binary in read.found}
-            size = _within(budget, list(found.values()), size)
-            stored.update(found)
-            missing = frozenset() if read.all else missing - found.keys()
+        held, missing = self._held(tokens)
+        size = _within(budget, held.values(), 0)
+        stored: dict[bytes, StoredEntry | None] = {**held}
+        if missing:
+            stored.update(await self._fetch(missing, budget, size))
         revealed: dict[bytes, Revelation] = {}
-        for number, (binary, token) in enumerate(ours.items(), 1):
-            revealed[token] = self._open(token, binary, stored[binary])
-            if number % _TURN == 0:
+        entries = list(stored.items())
+        for at in range(0, len(entries), _TURN):
+            if at:
                 await asyncio.sleep(0)
+            self._open(entries[at : at + _TURN], revealed)
         return revealed
 
-    def reveal_cached(self, tokens: Iterable[bytes]) -> dict[bytes, Revelation] | None:
+    def reveal_cached(self, tokens: Sequence[bytes]) -> dict[bytes, Revelation] | None:
         """As `reveal`, from memory only; None if the store has to be asked for any of them, or they are many."""
-        found: list[tuple[bytes, bytes, StoredEntry]] = []
-        size = 0
-        for token in tokens:
-            if self.is_ours(token):
-                binary = token_text.to_binary(token)
-                entry = self._cache.get(binary)
-                if entry is None or len(found) == _TURN or size > _TURN_BYTES:
-                    return None
-                size += entry.size
-                found.append((token, binary, entry))
-        return {token: self._open(token, binary, entry) for token, binary, entry in found}
+        if len(tokens) > _TURN:
+            return None
+        held, missing = self._held(tokens)
+        if missing or sum([entry.size for entry in held.values()]) > _TURN_BYTES:
+            return None
+        revealed: dict[bytes, Revelation] = {}
+        self._open(list(held.items()), revealed)
+        return revealed
 
     def tokenise_cached(self, items: Sequence[tuple[str, bytes]]) -> list[bytes] | None:
         """As `tokenise`, if all values are known to be stored; None if any has to be written, or they are many."""
-        if len(items) > _TURN or any(self._mode(class_name) == "random" for class_name, _ in items):
+        if len(items) > _TURN_NEW or any(self._mode(class_name) == "random" for class_name, _ in items):
             return None
         tokens = [self._deterministic(class_name, value) for class_name, value in items]
         return tokens if all(token in self._known for token in tokens) else None
@@ -227,7 +223,7 @@ class Vault:
         """Drop tokens (36 bytes) from the caches: their entries changed in the store."""
         tokens = tuple(tokens)
         self._known.forget(tokens)
-        self._cache.forget(token_text.to_binary(token) for token in tokens)
+        self._cache.forget(tokens)
 
     async def close(self) -> None:
         """Answer what waits, then close the store."""
@@ -269,40 +265,80 @@ class Vault:
             if not crypto.same(existing.get(entry.token, entry.mac), entry.mac):
                 raise Damaged("stands for another value than the one written now", token, entry.key_id)
         self._known.add(fresh)
-        self._cache.add(entry for entry in fresh.values() if entry.token not in existing)
+        self._cache.add([(token, entry) for token, entry in fresh.items() if entry.token not in existing])
 
     def _news(self, entries: Iterable[StoredEntry]) -> dict[str, str]:
         """What is to be remembered of classes whose first value is among these."""
         names = {entry.class_name for entry in entries}
         return {f"class {n}": self._forms[n] for n in names if n in self._forms and f"class {n}" not in self._facts}
 
+    def _held(self, tokens: Iterable[bytes]) -> tuple[dict[bytes, StoredEntry], list[bytes]]:
+        """Entries in the cache by their tokens' texts, and the other texts that are tokens of ours."""
+        held: dict[bytes, StoredEntry] = {}
+        missing: list[bytes] = []
+        for token in dict.fromkeys(tokens):
+            entry = self._cache.get(token)
+            if entry is not None:
+                held[token] = entry
+            elif self.is_ours(token):
+                missing.append(token)
+        return held, missing
+
+    async def _fetch(self, tokens: Sequence[bytes], budget: int, size: int) -> dict[bytes, StoredEntry | None]:
+        """Entries of tokens (texts) from the store, None for those that have none; `size` bytes of others count against
+        the budget. Raises OverBudget, Unavailable."""
+        found: dict[bytes, StoredEntry] = {}
+        binaries = dict(zip(token_text.to_binaries(tokens), tokens, strict=True))
+        missing = frozenset(binaries)
+        while missing:
+            read = await self._reader.submit(missing)
+            came = {binary: read.found[binary] for binary in missing if binary in read.found}
+            size = _within(budget, came.values(), size)
+            found.update(came)
+            missing = frozenset() if read.all else missing - came.keys()
+        self._cache.add([(binaries[binary], entry) for binary, entry in found.items() if entry.sealed is not None])
+        return {token: found.get(binary) for binary, token in binaries.items()}
+
     async def _read(self, questions: Sequence[frozenset[bytes]]) -> _Read:
         found = await self._store.get(sorted(frozenset().union(*questions)), _READ_BYTES)
-        self._cache.add(entry for entry in found.values() if entry.sealed is not None)
-        return _Read(found, sum(entry.size for entry in found.values()) < _READ_BYTES)
+        return _Read(found, sum([entry.size for entry in found.values()]) < _READ_BYTES)
 
-    def _open(self, token: bytes, binary: bytes, entry: StoredEntry | None) -> Revelation:
-        """Bound to the token that was asked for, not to the one that the row claims."""
-        if entry is None:
-            return ABSENT
-        if entry.sealed is None:
-            return Erased(entry.class_name)
-        context = crypto.entry_context(binary, entry.class_name, entry.key_id, entry.version)
-        try:
-            return Entry(
-                entry.class_name, self._keyring.box(entry.class_name, entry.key_id).open(entry.sealed, context)
-            )
-        except Unsealed as fault:
-            self._cache.forget((entry.token,))
-            raise Damaged(str(fault), token, entry.key_id) from None
-        except KeyFault as fault:
-            self._cache.forget((entry.token,))
-            raise KeyFault(f"{fault.why}, needed for entry {token.decode('ascii')}") from None
+    def _open(self, entries: Sequence[tuple[bytes, StoredEntry | None]], revealed: dict[bytes, Revelation]) -> None:
+        """Put what stands behind tokens (texts) into `revealed`. Each is bound to the token that was asked for, not to
+        the one that its row claims."""
+        openers = self._openers
+        for (token, entry), binary in zip(entries, token_text.to_binaries([t for t, _ in entries]), strict=True):
+            if entry is None:
+                revealed[token] = ABSENT
+                continue
+            sealed, kind = entry.sealed, (entry.class_name, entry.key_id, entry.version)
+            if sealed is None:
+                revealed[token] = Erased(entry.class_name)
+                continue
+            try:
+                opener = openers.get(kind) or self._opener(kind)
+                revealed[token] = Entry(kind[0], opener.open(binary, sealed))
+            except (Unsealed, KeyFault) as fault:
+                self._cache.forget((token,))
+                raise _unopened(fault, token, entry.key_id) from None
+
+    def _opener(self, kind: tuple[str, str, int]) -> Opener:
+        """Raises KeyFault."""
+        opener = self._keyring.box(kind[0], kind[1]).opener(*kind)
+        if len(self._openers) < _OPENERS:
+            self._openers[kind] = opener
+        return opener
 
 
-def _within(budget: int, entries: Sequence[StoredEntry], size: int) -> int:
+def _unopened(fault: Unsealed | KeyFault, token: bytes, key_id: str) -> Exception:
+    if isinstance(fault, KeyFault):
+        return KeyFault(f"{fault.why}, needed for entry {token.decode('ascii')}")
+    return Damaged(str(fault), token, key_id)
+
+
+def _within(budget: int, entries: Collection[StoredEntry], size: int) -> int:
     """Bytes with these, after `size` before them. Raises OverBudget."""
-    size += sum(entry.size for entry in entries)
+    size += sum([entry.size for entry in entries])
     if budget and size > budget:
         raise OverBudget(max(1, len(entries) * budget // size))
     return size

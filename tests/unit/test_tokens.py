@@ -1,5 +1,6 @@
 """tokens: known answers, recognition, finding."""
 
+import hmac
 import uuid
 
 import pytest
@@ -99,3 +100,18 @@ def test_find() -> None:
     assert tokens.find(b"x" + one + b"-" + two + b"z") == [(1, 37), (38, 74)]
     assert tokens.find(b"A" + one) == tokens.find(one + b"0") == tokens.find(one + two) == []
     assert tokens.find(one.upper()) == []
+
+
+def test_many_to_binary() -> None:
+    made = [tokens.random(TAG_KEY, bytes([number]) * 12) for number in range(5)]
+    assert tokens.to_binaries(made) == [tokens.to_binary(token) for token in made]
+    assert tokens.to_binaries([]) == []
+    for wrong in ([made[0][1:]], [made[0] + b"00"], [made[0], b"x" * 36]):
+        with pytest.raises(ValueError, match=r"."):
+            tokens.to_binaries(wrong)
+
+
+@pytest.mark.parametrize("length", [0, 1, 32, 63, 64, 65, 200])
+def test_the_mac_is_hmac_sha_256(length: int) -> None:
+    key = bytes(range(length))
+    assert tokens._mac(key, b"data") == hmac.digest(key, b"data", "sha256")

@@ -188,7 +188,7 @@ async def test_rights_are_those_of_the_entrys_class_wherever_it_stands(it: Scene
 @scene
 async def test_the_store_is_asked_for_what_is_not_at_hand(it: Scene) -> None:
     token = await it.token("a@b.c")
-    it.vault._cache.forget([tokens.to_binary(token)])
+    it.vault._cache.forget([token])
     request = Reveal((("email", token),), (), context())
     assert not it.at_hand(request)
     shown, _ = await it.ask(request)

@@ -285,7 +285,7 @@ async def test_a_client_that_leaves_while_the_vault_is_asked(stage: Stage) -> No
 @staged
 async def test_a_client_that_leaves_while_values_are_read_is_no_audit_event(stage: Stage) -> None:
     token = await stored(stage)
-    stage.vault._cache.forget([tokens.to_binary(token)])
+    stage.vault._cache.forget([token])
     await stage.log_in()
     stage.says(query(SELECT))
     await until(lambda: stage.server.sent)
@@ -317,11 +317,11 @@ async def test_an_answer_at_hand_that_fails_refuses(stage: Stage) -> None:
     """A row of the vault that does not open, found in the cache."""
     token = await stored(stage)
     await stage.log_in()
-    entry = stage.vault._cache.get(tokens.to_binary(token))
+    entry = stage.vault._cache.get(token)
     assert entry is not None
     broken = type(entry)(entry.token, "phone", entry.key_id, entry.version, entry.created, entry.mac, entry.sealed)
-    stage.vault._cache.forget([entry.token])
-    stage.vault._cache.add([broken])
+    stage.vault._cache.forget([token])
+    stage.vault._cache.add([(token, broken)])
     stage.says(query(SELECT))
     await until(lambda: stage.server.sent)
     stage.replies(*result(token))

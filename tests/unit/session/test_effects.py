@@ -1,7 +1,7 @@
 """Nothing that holds a value shows it in its repr."""
 
 from proxy.policy.access import Access
-from proxy.session.effects import Analyse, Context, Find, Item, Principal, Reveal, Revealed, Shown, Tokenise
+from proxy.session.effects import Analyse, Context, Find, Item, Principal, Reveal, Revealed, Shown, StartTls, Tokenise
 from proxy.session.statements import Bound, Prepared
 from proxy.sql.plan import FORWARD
 
@@ -17,6 +17,7 @@ def test_reprs() -> None:
         Reveal((("email", b"c@nary"),), (("email", b"c@nary"),), WHO),
         Shown("email", "reveal", b"c@nary"),
         Revealed({b"c@nary": Shown("email", "reveal", b"c@nary")}, {}),
+        StartTls("client", b"c@nary"),
         Analyse(b"c@nary", True, None, None),
         Prepared(b"", b"c@nary", True, FORWARD, (), 1),
         Bound(FORWARD, Access(), WHO, (), 1),

@@ -1,9 +1,18 @@
+import tracemalloc
+
+from proxy import tokens
 from proxy.vault.cache import EntryCache, KnownTokens
 from proxy.vault.store import StoredEntry
 
+SIZE = 580  # of an entry with an envelope of 100 bytes
 
-def _entry(number: int, size: int = 100) -> StoredEntry:
-    return StoredEntry(number.to_bytes(16, "big"), "email", "v1", 1, 0, bytes(32), bytes(size))
+
+def _text(number: int) -> bytes:
+    return tokens.from_binary(number.to_bytes(16, "big"))
+
+
+def _entry(number: int, size: int = 100) -> tuple[bytes, StoredEntry]:
+    return _text(number), StoredEntry(number.to_bytes(16, "big"), "email", "v1", 1, 0, bytes(32), bytes(size))
 
 
 def test_known_tokens_forget_the_least_recently_used() -> None:
@@ -17,28 +26,43 @@ def test_known_tokens_forget_the_least_recently_used() -> None:
 
 
 def test_entries_are_bounded_by_bytes() -> None:
-    cache = EntryCache(64 * 500)
+    cache = EntryCache(64 * SIZE)
     cache.add(_entry(number) for number in range(100))
-    assert cache.size == 64 * 500
-    assert cache.get(_entry(35).token) is None
-    assert cache.get(_entry(36).token) == _entry(36)
+    assert cache.size == 64 * SIZE
+    assert cache.get(_text(35)) is None
+    assert cache.get(_text(36)) == _entry(36)[1]
     cache.add([_entry(200)])
-    assert cache.get(_entry(36).token) is not None
-    assert cache.get(_entry(37).token) is None
+    assert cache.get(_text(36)) is not None
+    assert cache.get(_text(37)) is None
 
 
 def test_a_large_entry_does_not_push_out_the_others() -> None:
-    cache = EntryCache(64 * 500)
+    cache = EntryCache(64 * SIZE)
     cache.add([_entry(1), _entry(2, 101)])
-    assert cache.get(_entry(1).token) is not None
-    assert cache.get(_entry(2).token) is None
+    assert cache.get(_text(1)) is not None
+    assert cache.get(_text(2)) is None
 
 
 def test_an_entry_counts_once_and_a_tombstone_is_small() -> None:
-    cache = EntryCache(64 * 500)
+    cache = EntryCache(64 * SIZE)
     cache.add([_entry(1), _entry(1)])
-    assert cache.size == 500
-    cache.add([StoredEntry(bytes(16), "email", "v1", 1, 0, b"", None)])
-    assert cache.size == 900
-    cache.forget([_entry(1).token, b"never there"])
-    assert cache.size == 400
+    assert cache.size == SIZE
+    cache.add([(_text(0), StoredEntry(bytes(16), "email", "v1", 1, 0, b"", None))])
+    assert cache.size == 2 * SIZE - 100
+    cache.forget([_text(1), _text(9)])
+    assert cache.size == SIZE - 100
+
+
+def test_the_bytes_counted_are_those_taken() -> None:
+    """As they come from a store: each entry with strings of its own."""
+    cache = EntryCache(64 << 20)
+    tracemalloc.start()
+    try:
+        for n in range(20_000):
+            binary = n.to_bytes(16, "big")
+            entry = StoredEntry(binary, f"class{n % 7}", f"v{n:08x}", 1, n << 32, bytes(32), bytes(60))
+            cache.add([(_text(n), entry)])
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert cache.size * 0.75 < taken < cache.size * 1.15

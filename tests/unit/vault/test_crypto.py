@@ -138,3 +138,40 @@ def test_a_box_hides_its_key() -> None:
 def test_equality_of_macs() -> None:
     assert crypto.same(b"abc", b"abc")
     assert not crypto.same(b"abc", b"abd")
+
+
+# ---- many entries of one kind
+
+
+@pytest.mark.parametrize("suite", [GCM_SIV, GCM])
+def test_an_opener_opens_what_a_box_sealed(suite: int) -> None:
+    opener = Box(KEY, suite).opener("email", "v1", 1)
+    assert opener.open(TOKEN, bytes.fromhex(SEALED[suite])) == VALUE
+    assert Box(KEY, GCM).opener("email", "v1", 1).open(TOKEN, bytes.fromhex(SEALED[suite])) == VALUE
+    assert repr(opener) == "Opener(<hidden>)"
+
+
+@pytest.mark.parametrize(
+    ("token", "kind"),
+    [
+        (bytes(16), ("email", "v1", 1)),
+        (TOKEN + b"x", ("email", "v1", 1)),
+        (TOKEN, ("emai", "lv1", 1)),
+        (TOKEN, ("phone", "v1", 1)),
+        (TOKEN, ("email", "v2", 1)),
+        (TOKEN, ("email", "v1", 2)),
+    ],
+)
+def test_an_opener_is_for_one_kind_and_opens_nothing_of_another_token(token: bytes, kind: tuple[str, str, int]) -> None:
+    with pytest.raises(Unsealed, match="does not open"):
+        Box(KEY, GCM_SIV).opener(*kind).open(token, bytes.fromhex(SEALED[GCM_SIV]))
+
+
+def test_an_opener_says_what_a_box_says_of_a_damaged_envelope() -> None:
+    opener = Box(KEY, GCM_SIV).opener("email", "v1", 1)
+    sealed = bytes.fromhex(SEALED[GCM_SIV])
+    for cut in range(len(sealed)):
+        with pytest.raises(Unsealed):
+            opener.open(TOKEN, sealed[:cut])
+    with pytest.raises(Unsealed, match="version 9"):
+        opener.open(TOKEN, b"\x09" + sealed[1:])
