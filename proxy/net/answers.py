@@ -359,7 +359,7 @@ def _may_not_search(context: Context, items: Sequence[Item]) -> Refusal | None:
         if not context.access.may_search(item.class_name):
             return Refusal(
                 "may-not-search",
-                f"this principal may not search class {item.class_name} by value",
+                f"this principal may not search columns of class {item.class_name} by value",
                 "Compare with a token, or give the role `reveal` or `search` for the class.",
             )
     return None

@@ -6,14 +6,14 @@ a database part are held against the database of the `catalog` URL, and against 
 their table exists.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import asyncpg
 
-from proxy.config import Settings, Tls
+from proxy.config import Settings, Tls, policy_sources
 from proxy.documents import Fault, Faults
 from proxy.errors import Unavailable
 from proxy.net.catalog import CatalogReader
@@ -27,6 +27,7 @@ from proxy.net.check_targets import check_classes, check_types, find_targets, un
 from proxy.net.check_vault import CONFIGURATION, OpenStore, check_vault
 from proxy.net.reload import read_policy, refuse_other_forms
 from proxy.net.tls import contexts
+from proxy.policy.load import PolicyFaults
 from proxy.policy.rules import Policy
 from proxy.sql.catalog import snapshot
 from proxy.tokens import is_ours
@@ -47,16 +48,27 @@ async def check(settings: Settings, open_store: OpenStore) -> list[Finding]:
     findings += check_tls(settings.tls)
     keyring, facts, found = await check_vault(settings, open_store)
     findings += found
-    try:
-        sources, policy = read_policy(settings)
-        refuse_other_forms(policy, facts.get)
-    except Faults as faults:
-        return findings + [_policy_fault(fault) for fault in faults.faults]
+    policy, found = _policy(settings, facts)
+    findings += found
+    if policy is None:
+        return findings
     ours = None if keyring is None else partial(is_ours, keyring.tag_key)
     findings += check_roles(policy, settings.tls.client.ca is not None)
     findings += await _Look(settings, policy, ours).everywhere()
-    order = {path: place for place, (path, _) in enumerate(sources)}
+    order = {path: place for place, (path, _) in enumerate(policy_sources(settings))}
     return _sorted(findings, order)
+
+
+def _policy(settings: Settings, facts: Mapping[str, str]) -> tuple[Policy | None, list[Finding]]:
+    """The policy, as far as its columns can be held against a catalog, and its faults."""
+    try:
+        _, policy = read_policy(settings)
+        refuse_other_forms(policy, facts.get)
+    except PolicyFaults as faults:
+        return faults.rest, [_policy_fault(fault) for fault in faults.faults]
+    except Faults as faults:
+        return None, [_policy_fault(fault) for fault in faults.faults]
+    return policy, []
 
 
 def exit_code(findings: Iterable[Finding]) -> int:

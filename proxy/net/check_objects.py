@@ -165,7 +165,7 @@ def _index(index: Index, targets: Targets) -> Iterator[Finding]:
             yield reader.finding(severity, "index", message, "drop it, or index all rows")
 
 
-_INSTEAD: Final = "drop it; patterns and normalised forms are searched in the vault (`search` in the class)"
+_INSTEAD: Final = "drop it; patterns, order and functions of protected columns are refused through pgveil"
 
 
 def _plain_key(index: Index, target: Target, opclass: str) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def _trigger(trigger: Trigger, targets: Targets) -> Iterator[Finding]:
     if trigger.function in TEXT_SEARCH:
         for target in [named[name] for name in trigger.arguments if name in named]:
             message = f"{what} makes a full-text vector of tokens of {target.label}"
-            yield target.finding("fault", "trigger", message, "drop it; values are searched in the vault")
+            yield target.finding("fault", "trigger", message, "drop it; the server has no values to search")
         return
     for target in _seen(trigger, named):
         if target not in assigned:

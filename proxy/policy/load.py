@@ -19,7 +19,12 @@ from proxy.policy.values import normalize
 
 
 class PolicyFaults(Faults):
-    """All that is wrong with the policy; `faults` in order of file and line."""
+    """All that is wrong with the policy; `faults` in order of file and line. rest: the policy without regard to them if
+    they concern what its roles get only, so that its columns can be held against a catalog all the same."""
+
+    def __init__(self, faults: Sequence[Fault], rest: Policy | None) -> None:
+        super().__init__(faults)
+        self.rest = rest
 
 
 def load(sources: Sequence[tuple[str, str]]) -> Policy:
@@ -38,13 +43,15 @@ def load(sources: Sequence[tuple[str, str]]) -> Policy:
         whole.records += parsed.records
     classes = _classes(whole.classes, faults)
     _check_rules(whole.rules, classes, faults)
+    columns_sound = not faults
     _check_roles(whole.roles, classes, faults)
     _check_masks(whole, classes, faults)
     _check_records(whole.records, faults)
+    policy = Policy(MappingProxyType(classes), tuple(whole.rules), tuple(whole.roles), tuple(whole.records))
     if faults:
         order = {path: place for place, (path, _) in enumerate(sources)}
-        raise PolicyFaults(sorted(faults, key=lambda fault: (order[fault.file], fault.line)))
-    policy = Policy(MappingProxyType(classes), tuple(whole.rules), tuple(whole.roles), tuple(whole.records))
+        faults.sort(key=lambda fault: (order[fault.file], fault.line))
+        raise PolicyFaults(faults, policy if columns_sound else None)
     return replace(policy, digest=_digest(policy))
 
 

@@ -28,7 +28,7 @@ def permit(plan: Plan, access: Access, purpose: str) -> None:
         raise Refusal(
             "purpose-required",
             f"role {access.role} must declare a purpose before it touches protected columns",
-            "SET pgveil.purpose = '…', or connect with options=-c pgveil.purpose=…",
+            "SET pgveil.purpose = '…' before it, in a message of its own, or connect with options=-c pgveil.purpose=…",
         )
 
 
@@ -52,6 +52,18 @@ def permit_input(place: Input, access: Access) -> None:
             "may-not-search",
             f"{_who(access)} may not search column {label} by value",
             f"It needs `reveal`, or `search` for class {name}.",
+            column=label,
+        )
+
+
+def permit_value(place: Input, access: Access) -> None:
+    """As `permit_input` for what is a value, not a token."""
+    name, label = place.column.class_name, place.column.label
+    if place.use == "search" and not access.may_search(name):
+        raise Refusal(
+            "may-not-search",
+            f"{_who(access)} may not search column {label} by value",
+            f"Compare with a token, or give the role `reveal` or `search` for class {name}.",
             column=label,
         )
 

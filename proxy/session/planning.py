@@ -13,7 +13,7 @@ from proxy.policy.rules import ValueClass
 from proxy.session import executing
 from proxy.session.copy_in import reading_of, stored_as_they_are
 from proxy.session.effects import Analyse, Context, Failure, Item
-from proxy.session.permit import permit
+from proxy.session.permit import permit, permit_value
 from proxy.session.reveal import MOMENTS, token_of
 from proxy.session.slots import Wanted
 from proxy.session.state import State
@@ -320,6 +320,8 @@ class Planner:
         token = self._written_through(place, fmt, data)
         if token is not None:
             return token
+        if not place.array:  # of an array the vault says which elements are tokens
+            permit_value(place, state.access)
         reading = state.settings.literal_reading if place.literal is not None else state.settings.reading
         values = read(place, source, data, fmt, reading, state.world.policy.classes[place.column.class_name])
         return Wanted(values, items(place, values, state.access), place.use == "write")

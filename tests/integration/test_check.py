@@ -462,3 +462,11 @@ def test_a_wrong_policy_is_told_with_all_its_lines(pg: Server, database: str, re
     code, findings = Place(tmp_path, pg.dsn(database, reader), policy).findings()
     assert code == 1
     assert [(f["code"], f["line"]) for f in findings] == [("policy", 3), ("policy", 9)]
+
+
+def test_a_fault_of_a_role_hides_none_of_the_columns(pg: Server, database: str, tmp_path: Path) -> None:
+    late = "  - {name: every, match: {}}\n  - {name: late, match: {user: late}, access: {default: reveal}}\n"
+    place = Place(tmp_path, pg.dsn(database), CLEAN_POLICY.rstrip("\n") + "\n" + late)
+    code, findings = place.findings()
+    codes = {f["code"] for f in findings}
+    assert code == 1 and "policy" in codes and "no-table" in codes

@@ -280,3 +280,14 @@ def test_a_column_twice_over_two_files() -> None:
 
 def test_the_same_table_of_two_databases() -> None:
     assert len(load([("a", HEAD + "protect: {x.s.t: {c: e}, y.s.t: {c: e}}")]).rules) == 2
+
+
+def test_faults_of_roles_leave_a_policy_whose_columns_can_be_checked() -> None:
+    rest = "  - {name: rest, match: {}, search: true, write: false}\n"
+    twice = WHOLE.replace(rest, rest + "  - {name: late, match: {user: x}, access: {default: reveal}}\n")
+    with pytest.raises(PolicyFaults, match="never reached") as caught:
+        load([("p.yaml", twice)])
+    assert caught.value.rest is not None and caught.value.rest.rules == load([("p.yaml", WHOLE)]).rules
+    with pytest.raises(PolicyFaults) as caught:
+        load([("p.yaml", twice.replace("    email: email\n", "    email: nosuch\n", 1))])
+    assert caught.value.rest is None

@@ -7,8 +7,9 @@ import pytest
 from proxy.errors import Refusal
 from proxy.policy.access import Access
 from proxy.policy.rules import Level
-from proxy.session.permit import permit
-from tests.unit.session.driver import plan
+from proxy.session.permit import permit, permit_value
+from proxy.sql.plan import Input
+from tests.unit.session.driver import SHOP, plan
 
 WRITE = "insert into customers(id, email) values (1, 'a@b.c')"
 SEARCH = "select id from customers where email = 'a@b.c'"
@@ -160,3 +161,14 @@ def test_on_conflict_with_a_value_is_a_search(text: str, guesses: bool) -> None:
 def test_a_row_without_the_column_writes_none() -> None:
     assert refused("insert into customers(id, note) values (1, 'x')", levels("mask")) is None
     assert refused("delete from customers where id = 1", levels("mask")) is None
+
+
+def test_a_value_is_looked_for_by_those_who_may_only() -> None:
+    """Who compares with tokens gets that far; the column is named, which the vault could not."""
+    email = SHOP.snapshot.protected_tables[("public", "customers")]["email"]
+    search, write = Input(email, "search"), Input(email, "write")
+    permit_value(write, levels("token"))
+    permit_value(search, Access("r", "token", search=("email",)))
+    with pytest.raises(Refusal) as caught:
+        permit_value(search, levels("token"))
+    assert (caught.value.code, caught.value.column) == ("may-not-search", "public.customers.email")
