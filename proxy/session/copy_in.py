@@ -84,7 +84,7 @@ class CopyIn:
         self._coded = reading_of(copy, settings)
         self.reading = self._coded if copy.form.kind == "binary" else replace(self._coded, client_encoding="")
         self._rows = CopyRows(copy.form)
-        self._fields = CopyFields(copy.form)
+        self._fields = CopyFields(copy.form, len(copy.names))
         self._pieces: list[bytes] = []
         self._size = 0
         self._ended = False

@@ -48,7 +48,8 @@ class CopyFields:
             field = b"(?:[^\\\\" + mark + b"]++|\\\\.|\\\\\\Z)*+"
             self._odd = b"\\" + form.delimiter
         self._field = re.compile(b"(?:\\A|" + mark + b")(" + field + b")", re.DOTALL)
-        self._special = re.compile(b"[\n\r" + mark + quote + b"]")
+        special = b"\n\r" + quote if form.kind == "csv" else b"\x08-\x0d\\\\"
+        self._special = re.compile(b"[" + special + mark + b"]")
 
     def split(self, parts: Sequence[Part]) -> list[list[Field]]:
         """Fields of all rows, as they stand. Raises BadCopy."""
@@ -113,8 +114,21 @@ class CopyFields:
         """As `encode`, for field `index` of many rows."""
         if self._format.kind == "binary":
             return list(values)
+        null = self._format.null
+        if self._plain(values, index):
+            return [null if value is None else value for value in values]
         written = {value: self.encode(value, index) for value in set(values)}
         return [written[value] for value in values]
+
+    def _plain(self, values: Sequence[bytes | None], index: int) -> bool:
+        """Whether all values stand in the data as they are: tokens mostly do."""
+        if self._format.kind == "csv" and (self._alone or self._forced(index) or self._format.null in values):
+            return False
+        together = b"\0".join([value for value in values if value is not None])
+        return self._special.search(together) is None
+
+    def _forced(self, index: int) -> bool:
+        return self._format.quoted is None or index in self._format.quoted
 
     def decode(self, field: Field, index: int) -> bytes | Default | None:
         """The value of field `index`: bytes of the stream's encoding, or of the binary form; None for NULL."""
@@ -176,7 +190,7 @@ class CopyFields:
 
     def _encoded_csv(self, value: bytes, index: int) -> bytes:
         form = self._format
-        forced = form.quoted is None or index in form.quoted
+        forced = self._forced(index)
         special = self._special.search(value) is not None
         if not (forced or special or value == form.null or (self._alone and value == b"\\.")):
             return value

@@ -8,7 +8,9 @@ import psycopg
 import pytest
 
 from tests.kit.pgveil import Pgveil
+from tests.kit.process import wait_for
 from tests.kit.servers import Server, fresh_database
+from tests.kit.wireclient import WireClient
 
 pytestmark = pytest.mark.server
 
@@ -116,6 +118,10 @@ IN: list[tuple[str, bytes]] = [
     ("people (id, code, street) FROM STDIN", b"35\t5\tst\n36\t5\tst\n"),
     ("people (id, note) FROM STDIN", b"37\tplain\n"),
     ("people (id, email) FROM STDIN", b"".join([b"%d\tu%d@x.de\n" % (i, i) for i in range(1000, 6000)])),
+    ("people (id, full_name) FROM STDIN CSV", b"".join([b'%d,"Ann ""%d"""\n' % (i, i % 9) for i in range(6000, 9000)])),
+    ("people (id, full_name) FROM STDIN CSV", b"".join([b'%d,"Ann\n%d"\n' % (i, i) for i in range(9000, 9300)])),
+    ("people (id, street) FROM STDIN", b"".join([b"%d\tsame\\tstreet\n" % i for i in range(9300, 9600)])),
+    ("people (id, tax, email) FROM STDIN (FREEZE false)", b"9600\t 007 \tf@x.de\n9601\t7\t\\N\n"),
     # what fails
     ("people (id, email) FROM STDIN", b"40\ta@x.de\n"),
     ("people (id, email) FROM STDIN", b"41\tok@x.de\n42\n"),
@@ -226,6 +232,94 @@ def test_a_default_marker(both: tuple[Connection, Connection], scene: Scene) -> 
     what, data = "people (id, email, note) FROM STDIN (DEFAULT '\\D')", b"50\td@x.de\t\\D\n"
     assert into(through, what, data, 1 << 20) == into(direct, what, data, 1 << 20) == 1
     assert rows(through) == rows(direct)
+
+
+def test_rows_that_are_left_out(both: tuple[Connection, Connection], scene: Scene) -> None:
+    """ON_ERROR of 17: rows whose other columns don't fit are left out, and said to be. One whose protected value does
+    not fit is an error: the server can't see that it doesn't."""
+    if scene.server.install.version.startswith("15"):
+        pytest.skip("ON_ERROR came with 17")
+    what = "people (id, email, born) FROM STDIN (ON_ERROR ignore, LOG_VERBOSITY verbose)"
+    told: tuple[list[object], list[object]] = ([], [])
+    for connection, heard in zip(both, told, strict=True):
+        connection.add_notice_handler(
+            lambda notice, heard=heard: heard.append((notice.message_primary, notice.context))
+        )  # type: ignore[misc]
+        data = b"201\tl1@x.de\t2001-01-01\nbad\tl2@x.de\t2001-01-02\n203\tl3@x.de\t\\N\n"
+        assert into(connection, what, data, 1 << 20) == 2
+    assert told[0] == told[1] != []
+    assert rows(both[0]) == rows(both[1])
+    assert into(both[1], what, b"204\tl4@x.de\t2001-02-30\n", 99) == ("22008", (1,))
+
+
+def failure(connection: Connection, what: str, data: bytes) -> list[str | None]:
+    """All that the client is told."""
+    with pytest.raises(psycopg.Error) as caught, connection.cursor().copy(cast("Any", "COPY " + what)) as copy:
+        copy.write(data)
+    diag = caught.value.diag
+    return [diag.sqlstate, diag.message_primary, diag.message_detail, diag.context, diag.constraint_name]
+
+
+def test_where_an_error_is(both: tuple[Connection, Connection], scene: Scene) -> None:
+    lines = [b"%d\tv%d@x.de\n" % (i, i) for i in range(9_999)]
+    cases = [
+        ("people (id, email) FROM STDIN", b"".join([*lines, b"1\ta@x.de\n", *lines])),
+        ("people (id, email) FROM STDIN CSV", b"".join([*lines, b"x\tb\n"]).replace(b"\t", b",")),
+    ]
+    direct, through = both
+    for what, data in cases:
+        told = failure(through, what, data)
+        assert told == failure(direct, what, data)
+        assert "line 10000" in str(told)
+    with scene.pgveil.connect(scene.tokens, "tokens") as blind:
+        told = failure(blind, *cases[0])
+        assert told[0] == "23505" and "@" not in str(told), "nothing of a value to who may not see it"
+
+
+# ---- cancelled, and left alone
+
+
+@pytest.mark.parametrize("what", ["(SELECT email, full_name FROM people, generate_series(1, 10000000)) TO STDOUT"])
+def test_cancelled_on_the_way_out(both: tuple[Connection, Connection], what: str) -> None:
+    for connection in both:
+        with pytest.raises(psycopg.errors.QueryCanceled), connection.cursor().copy(cast("Any", "COPY " + what)) as copy:
+            assert copy.read()
+            connection.cancel_safe()
+            while copy.read():
+                pass
+        assert connection.execute("SELECT email FROM people WHERE id = 1").fetchone() == ("a@x.de",)
+
+
+def test_cancelled_on_the_way_in(both: tuple[Connection, Connection]) -> None:
+    """The server looks for it between rows, so some more have to come."""
+    for connection in both:
+        number = 300
+        with (
+            pytest.raises(psycopg.errors.QueryCanceled),
+            connection.cursor().copy("COPY people (id, email) FROM STDIN") as copy,
+        ):
+            copy.write(b"300\tc300@x.de\n")
+            connection.cancel_safe()
+            while number < 100_000:
+                number += 1
+                copy.write(b"%d\tc%d@x.de\n" % (number, number))
+        assert connection.execute("SELECT count(*) FROM people").fetchone() == (4,)
+
+
+@pytest.mark.parametrize("what", ["in", "out"])
+def test_a_client_that_is_gone(both: tuple[Connection, Connection], scene: Scene, what: str) -> None:
+    direct, through = both
+    with WireClient.login(scene.pgveil.port, scene.tokens, "postgres", application_name="gone") as client:
+        if what == "in":
+            client.send('Query "COPY people (id, email) FROM STDIN"')
+            assert client.read().name == "CopyInResponse"
+            client.send(b"d\0\0\0\x1d" + b"400\tg400@x.de\n401\tg401@x.")
+        else:
+            client.send('Query "COPY (SELECT email FROM people, generate_series(1, 10000000)) TO STDOUT"')
+            assert client.read().name == "CopyOutResponse"
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gone'"
+    wait_for("its server session to end", lambda: direct.execute(sessions).fetchone() == (0,), 30)
+    assert through.execute("SELECT count(*) FROM people").fetchone() == (4,)
 
 
 def test_round_trip_through_both(both: tuple[Connection, Connection]) -> None:
