@@ -15,6 +15,7 @@ import asyncpg
 
 from proxy.errors import Unavailable
 from proxy.sql.catalog import Catalog, Column, Function, ProtectedColumn, Relation
+from proxy.sql.rights import Schemas, schemas
 
 T = TypeVar("T")
 RELATIONS: Final = """
@@ -50,8 +51,9 @@ SELECT tgrelid, tgfoid, pg_catalog.convert_from(pg_catalog.decode(pg_catalog.rep
 FROM pg_catalog.pg_trigger WHERE NOT tgisinternal
 """
 PARENTS: Final = "SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits"
-# Functions whose body is text or parsed SQL; C and internal ones can't name a table of the application's. Of parsed SQL
-# and of aggregates the names of what they depend on: the server keeps book of it.
+# Functions whose body is text or parsed SQL, and other names for the server's own (in language internal: set_config
+# may hide there); C ones can't name a table of the application's. Of parsed SQL and of aggregates the names of what
+# they depend on: the server keeps book of it.
 FUNCTIONS: Final = """
 SELECT p.oid, n.nspname, p.proname, l.lanname,
        coalesce(p.prosrc, '') || CASE WHEN p.prosqlbody IS NULL AND p.prokind <> 'a' THEN '' ELSE coalesce((
@@ -66,8 +68,61 @@ SELECT p.oid, n.nspname, p.proname, l.lanname,
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-WHERE (l.lanname NOT IN ('internal', 'c') OR p.prokind = 'a') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+WHERE (l.lanname <> 'c' OR p.prokind = 'a') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 """
+# Partition keys; columns that an expression of one reads depend on the table as plain ones do (heap.c
+# StorePartitionKey).
+KEYS: Final = """
+SELECT p.partrelid, p.partstrat::pg_catalog.text AS strategy, p.partattrs::pg_catalog.int2[]::pg_catalog.int4[]
+       || ARRAY(SELECT d.objsubid FROM pg_catalog.pg_depend d
+                WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = d.classid
+                  AND d.objid = p.partrelid AND d.refobjid = p.partrelid AND d.refobjsubid = 0 AND d.deptype = 'i'
+               ) AS columns
+FROM pg_catalog.pg_partitioned_table p
+"""
+# Functions of the application's own that run behind something else: whose it is, and whether it is enough to read that.
+# relation 0: something that a statement need not name (an operator, a cast, a domain, an event trigger …).
+RUNS: Final = """
+SELECT DISTINCT d.refobjid AS function, coalesce(r.ev_class, p.polrelid, a.adrelid, i.indrelid, c.oid, o.conrelid,
+                                                 t.tgrelid, 0) AS relation,
+       coalesce(r.ev_type = '1', p.oid IS NOT NULL OR coalesce(g.attgenerated = 'v', false)) AS reads
+FROM pg_catalog.pg_depend d
+JOIN pg_catalog.pg_proc f ON f.oid = d.refobjid
+JOIN pg_catalog.pg_language l ON l.oid = f.prolang
+LEFT JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = d.objid
+LEFT JOIN pg_catalog.pg_policy p ON d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND p.oid = d.objid
+LEFT JOIN pg_catalog.pg_attrdef a ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND a.oid = d.objid
+LEFT JOIN pg_catalog.pg_attribute g ON g.attrelid = a.adrelid AND g.attnum = a.adnum
+LEFT JOIN pg_catalog.pg_index i ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.indexrelid = d.objid
+LEFT JOIN pg_catalog.pg_class c ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
+LEFT JOIN pg_catalog.pg_constraint o
+    ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND o.oid = d.objid AND o.conrelid <> 0
+LEFT JOIN pg_catalog.pg_trigger t ON d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = d.objid
+WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.classid <> d.refclassid AND l.lanname <> 'c'
+"""
+# Tables that the actions of a foreign key write to.
+CHANGES: Final = """
+SELECT confrelid, conrelid FROM pg_catalog.pg_constraint
+WHERE contype = 'f' AND (confdeltype NOT IN ('a', 'r') OR confupdtype NOT IN ('a', 'r'))
+"""
+SCHEMAS: Final = """
+SELECT n.nspname, CASE e.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(e.grantee) END AS grantee
+FROM pg_catalog.pg_namespace n
+LEFT JOIN LATERAL pg_catalog.aclexplode(coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner))) e
+    ON e.privilege_type = 'USAGE'
+WHERE n.nspname !~ '^pg_(temp|toast)'
+"""
+ROLES: Final = "SELECT r.rolname, r.rolsuper FROM pg_catalog.pg_roles r"
+# acl.c roles_is_member_of(): since 16 each membership says whether it is inherited, before that the member.
+MEMBERS: Final = """
+SELECT pg_catalog.pg_get_userbyid(m.member) AS member, pg_catalog.pg_get_userbyid(m.roleid) AS role
+FROM (SELECT member, roleid, {inherited} AS inherited FROM pg_catalog.pg_auth_members
+      UNION SELECT d.datdba, r.oid, {implied} FROM pg_catalog.pg_database d, pg_catalog.pg_roles r
+      WHERE d.datname = pg_catalog.current_database() AND r.rolname = 'pg_database_owner') m
+JOIN pg_catalog.pg_roles o ON o.oid = m.member
+WHERE coalesce(m.inherited, o.rolinherit)
+"""
+PG16: Final = 160000
 # A role's own setting wins over the database's; both over the server's, which is what a role without any gets.
 PATHS: Final = """
 SELECT coalesce(r.rolname, '') AS role, s.setdatabase <> 0 AS here,
@@ -214,6 +269,13 @@ async def _read(connection: "asyncpg.Connection[Any]", path: str, expressions: b
     for t in await connection.fetch(TRIGGERS):
         triggers[t["tgrelid"]].append(t["tgfoid"])
         arguments[t["tgrelid"]] += t["args"] + " "
+    keys = {k["partrelid"]: (k["strategy"], tuple(sorted({*k["columns"]} - {0}))) for k in await connection.fetch(KEYS)}
+    runs: dict[tuple[int, bool], list[int]] = defaultdict(list)
+    for f in await connection.fetch(RUNS):
+        runs[(f["relation"], f["reads"])].append(f["function"])
+    changes: dict[int, list[int]] = defaultdict(list)
+    for k in await connection.fetch(CHANGES):
+        changes[k["confrelid"]].append(k["conrelid"])
     relations = [
         Relation(
             c["oid"],
@@ -226,6 +288,10 @@ async def _read(connection: "asyncpg.Connection[Any]", path: str, expressions: b
             c["relpersistence"] == "t",
             tuple(triggers[c["oid"]]),
             arguments[c["oid"]].strip(),
+            keys.get(c["oid"], ("", ())),
+            tuple(sorted(runs[(c["oid"], True)])),
+            tuple(sorted(runs[(c["oid"], False)])),
+            tuple(sorted(changes[c["oid"]])),
         )
         for c in await connection.fetch(RELATIONS)
     ]
@@ -236,7 +302,19 @@ async def _read(connection: "asyncpg.Connection[Any]", path: str, expressions: b
     database: str = await connection.fetchval("SELECT pg_catalog.current_database()")
     version = int(await connection.fetchval("SELECT pg_catalog.current_setting('server_version_num')"))
     paths, switched = await _paths(connection, path)
-    return Catalog(database, version, tuple(relations), tuple(functions), paths, switched)
+    unnamed = frozenset(runs[(0, False)])
+    usable = await _schemas(connection, version)
+    return Catalog(database, version, tuple(relations), tuple(functions), paths, switched, usable, unnamed)
+
+
+async def _schemas(connection: "asyncpg.Connection[Any]", version: int) -> Schemas:
+    inherited = ("inherit_option", "true") if version >= PG16 else ("NULL::pg_catalog.bool", "NULL")
+    members = MEMBERS.format(inherited=inherited[0], implied=inherited[1])
+    return schemas(
+        [(n["nspname"], n["grantee"]) for n in await connection.fetch(SCHEMAS)],
+        [(r["rolname"], r["rolsuper"]) for r in await connection.fetch(ROLES)],
+        [(m["member"], m["role"]) for m in await connection.fetch(members)],
+    )
 
 
 async def _paths(connection: "asyncpg.Connection[Any]", own: str) -> tuple[dict[str, str], frozenset[str]]:

@@ -89,6 +89,8 @@ def _refusal(refusal: Refusal) -> Row:
 def _path(snapshot: Snapshot, user: str) -> tuple[str, ...] | None:
     """With which a session of the user's starts; None if that is not known."""
     try:
-        return None if snapshot.switches_role(user) else split_path(snapshot.search_path_of(user), user)
+        if snapshot.switches_role(user):
+            return None
+        return snapshot.path(split_path(snapshot.search_path_of(user), user), user)
     except ValueError:
         return None

@@ -139,7 +139,7 @@ class Planner:
             )
         conforming = state.settings.conforming
         cut = shape(text, conforming)
-        key = (cut.key, conforming, state.settings.path())
+        key = (cut.key, conforming, state.path)
         if state.world is not None and state.snapshot is state.world.snapshot and not cut.fault:
             known = state.world.plans.get(key, text, cut)
             if known is not None:

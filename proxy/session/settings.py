@@ -172,9 +172,14 @@ class Settings:
             return reading
         return Reading(client_encoding="", date_style=reading.date_style, time_zone=reading.time_zone)
 
+    @property
+    def current_role(self) -> str | None:
+        """Whose rights count; None if that is not known."""
+        return None if self.role.value == UNKNOWN else self.role.value or self.user or None
+
     def path(self) -> tuple[str, ...] | None:
-        """search_path as schema names; None if unknown. The server's own report wins (PostgreSQL 18), if it is not
-        older than a SET: it comes with ReadyForQuery, not with the SET."""
+        """search_path as schema names, whoever may use them; None if unknown. The server's own report wins (PostgreSQL
+        18), if it is not older than a SET: it comes with ReadyForQuery, not with the SET."""
         text = self.search_path.value
         if not self.ahead:
             text = self.reported.get("search_path", text)

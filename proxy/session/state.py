@@ -17,7 +17,8 @@ from proxy.session.names import Names
 from proxy.session.settings import Settings
 from proxy.session.statements import Bound, Prepared
 from proxy.session.world import World
-from proxy.sql.catalog import UNSURE, Snapshot
+from proxy.sql.catalog import ANYTHING, Snapshot
+from proxy.sql.moves import overlay
 from proxy.sql.plan import PreparedPlan, SessionEffect, StatementPlan
 from proxy.wire import messages
 
@@ -235,6 +236,7 @@ class State:
                 self._overlay(done)
             elif effect.kind == "ddl-elsewhere":
                 self.elsewhere = True
+                self._overlay(done)
             elif effect.kind == "shadow" and effect.name is not None:
                 self._shadow(effect.name)
             else:
@@ -269,10 +271,7 @@ class State:
         snapshot = self.snapshot
         if snapshot is None:
             return
-        for relation in done.created:
-            snapshot = snapshot.with_relation(relation)
-        for schema, table in done.altered:
-            snapshot = snapshot.closed_by(schema, table, "it was changed in this transaction; commit first")
+        snapshot = overlay(snapshot, done)
         if snapshot is not self.snapshot:
             self.overlay = snapshot
             self.epoch += 1
@@ -299,19 +298,16 @@ class State:
     def drop_overlay(self) -> None:
         """The transaction whose own DDL it showed is over."""
         if self.overlay is not None:
+            if self.overlay.moved == ANYTHING:  # what functions it made, that were called since, is not known
+                self.settings.lose()
             self.overlay = None
             self.epoch += 1
 
     def _back_to_savepoint(self) -> None:
-        """Which of the transaction's tables are left is not known: none shadows another; what was closed stays so. Nor
-        is one that a rule waits for said not to be there."""
+        """Which of the transaction's DDL is left is not known."""
         if self.overlay is None or self.base is None:
             return
-        snapshot = self.base
-        made = {name: UNSURE for name, r in self.overlay.relations.items() if r.oid == 0 and name in snapshot.awaited}
-        for (schema, table), reason in {**made, **self.overlay.overlaid}.items():
-            snapshot = snapshot.closed_by(schema, table, reason)
-        self.overlay = snapshot
+        self.overlay = self.base.unsure_after(self.overlay)
         self.epoch += 1
 
     def _follow_setting(self, effect: SessionEffect) -> None:
@@ -357,6 +353,12 @@ class State:
             self.prepared.pop(name, None)
 
     # ---- who asks, and against what
+
+    @property
+    def path(self) -> tuple[str, ...] | None:
+        """search_path as the server reads it, without schemas that the role may not use; None if that is not known."""
+        names, snapshot = self.settings.path(), self.snapshot
+        return names if names is None or snapshot is None else snapshot.path(names, self.settings.current_role)
 
     @property
     def snapshot(self) -> Snapshot | None:

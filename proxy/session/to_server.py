@@ -364,7 +364,7 @@ class ClientLane:
         statement = Prepared(name, text, utf8, plan, oids, state.next_serial())
         statement.epoch = state.epoch
         if utf8:
-            statement.search_path = state.settings.path()
+            statement.search_path = state.path
         return statement
 
     def _register(self, statement: Prepared) -> Owed:
@@ -420,7 +420,7 @@ class ClientLane:
             return False
         if self._outdated(statement.text, place, statement.utf8):
             return False
-        if statement.epoch == state.epoch and statement.search_path == state.settings.path():
+        if statement.epoch == state.epoch and statement.search_path == state.path:
             return True
         return self._replan(statement, place)
 
@@ -441,7 +441,7 @@ class ClientLane:
             plan = made
         if plan.refusal is None and not same_text(plan, statement.plan):
             plan = Plan(refusal=Refusal("plan-changed", "cached plan must not change result type", PREPARE_AGAIN))
-        statement.renew(plan, self.state.epoch, self.state.settings.path())
+        statement.renew(plan, self.state.epoch, self.state.path)
         return True
 
     def _plan_again(self, statement: Prepared) -> Plan | None:

@@ -12,12 +12,13 @@ from itertools import pairwise
 from typing import Final
 
 from proxy.errors import Bug, Refusal
-from proxy.sql.catalog import Snapshot, split_path
+from proxy.sql.catalog import ANYTHING, Snapshot, split_path
 from proxy.sql.copies import Copies
 from proxy.sql.ddl import Definitions
 from proxy.sql.dml import Writes
 from proxy.sql.expressions import DYNAMIC, Expressions
 from proxy.sql.findings import Findings
+from proxy.sql.moves import moved_by, overlay
 from proxy.sql.plan import CursorPlan, Edit, Output, Plan, PreparedPlan, SessionEffect, StatementPlan
 from proxy.sql.prepare import Preparation, execution, without_parameters
 from proxy.sql.queries import Queries
@@ -193,25 +194,38 @@ class _Reading:
             message = f"{_LATER[node.kind]} of a statement that changes settings: when it does can't be followed"
             raise unsupported(message, "Run the statement itself.")
         plan = replace(plan, effects=plan.effects + settings + shadows(node, tables))
-        for relation in plan.created:
-            self.snapshot = self.snapshot.with_relation(relation)
-        for schema, name in plan.altered:
-            self.snapshot = self.snapshot.closed_by(schema, name, "the same text changes it")
+        plan = replace(plan, effects=plan.effects + self._moves(statement, tables, plan.effects))
+        moved = self.snapshot.moved
+        self.snapshot = overlay(self.snapshot, plan, "the same text changes it")
+        if self.snapshot.moved != moved:
+            self.path = None
         self._follow(plan.effects)
         return plan
 
-    def _settled(self, node: Node) -> tuple[SessionEffect, ...]:
-        """What functions that it calls may set, or the triggers of tables that it writes to; pg_settings has a rule
-        that sets."""
-        settling = self.snapshot.protection.settling | {"pg_settings"}
-        for found in walk(node) if node.kind != "CreateFunctionStmt" else ():
-            names = found.strings("funcname")[-1:] if "funcname" in found.fields else []
-            written = found.part("relation", "RangeVar") if found.kind in _WRITING else None
-            if written is not None:
-                names = [written.text("relname")]
-            if not settling.isdisjoint(names):
-                return (SessionEffect("unknown-setting"),)
-        return ()
+    def _moves(self, statement: Statement, tables: Tables, known: Effects) -> Effects:
+        """What a definition does to names, besides the tables that it makes or changes."""
+        node = statement.node
+        if node.kind in QUERIES and "intoClause" not in node.fields:
+            return ()
+        text = self.findings.analysis.text[statement.start : statement.end].decode("utf-8", "replace")
+        strings = self.findings.strings_within(statement.start, statement.end)
+        effects = moved_by(node, tables, [each.decode("utf-8", "replace") for each in strings], text)
+        told = not effects or any(effect.kind.startswith("ddl") for effect in (*known, *effects))
+        return effects if told else (*effects, SessionEffect("ddl-elsewhere"))
+
+    def _settled(self, node: Node) -> Effects:
+        """What functions that it calls may set, or those behind the tables and views that it names; pg_settings has a
+        rule that sets."""
+        protection = self.snapshot.protection
+        named, written = _named(node)
+        for found in (protection.settling, protection.moving):
+            if not (found.names.isdisjoint(named) and found.writes.isdisjoint(written)):
+                break
+        else:
+            return (SessionEffect("unknown-setting"),) if "pg_settings" in written else ()
+        if protection.moving.names.isdisjoint(named) and protection.moving.writes.isdisjoint(written):
+            return (SessionEffect("unknown-setting"),)
+        return (SessionEffect("unknown-setting"), SessionEffect("ddl"), SessionEffect("moved", None, ANYTHING))
 
     def _query(self, statement: Statement, tables: Tables, expressions: Expressions, queries: Queries) -> StatementPlan:
         """SELECT, INSERT, UPDATE, DELETE, MERGE."""
@@ -338,7 +352,8 @@ class _Reading:
             if effect.kind == "shadow" and effect.name is not None:
                 self.snapshot = self.snapshot.shadowed_by((effect.name,))
             if effect.kind == "set" and effect.name == "search_path" and effect.value is not None:
-                self.path = _certain(effect.value)
+                found = _certain(effect.value)
+                self.path = None if found is None else self.snapshot.path(found, None)
             elif effect.kind in _PATH_CHANGES or (effect.kind == "set" and effect.name in _PATH_SETTINGS):
                 self.path = None
 
@@ -347,15 +362,29 @@ class _Reading:
         snapshot, path = self._before
         if self.path != path:
             self.path = None
-        for (schema, name), reason in self.snapshot.overlaid.items():
-            snapshot = snapshot.closed_by(schema, name, reason)
-        self.snapshot = snapshot.shadowed_by(self.snapshot.shadowed)
+        self.snapshot = snapshot.unsure_after(self.snapshot).shadowed_by(self.snapshot.shadowed)
 
 
 def _explained(node: Node) -> Node | None:
     """The query in an EXPLAIN or PREPARE; None if it is of another statement."""
     query = node.node("query")
     return query if query is not None and query.kind in QUERIES else None
+
+
+def _named(node: Node) -> tuple[set[str], set[str]]:
+    """Names of the functions, tables and views that a statement names (not of those that it defines), and of what it
+    writes to."""
+    named: set[str] = set()
+    written: set[str] = set()
+    for found in walk(node) if node.kind != "CreateFunctionStmt" else ():
+        if "relname" in found.fields:
+            named.add(found.text("relname"))
+        elif "funcname" in found.fields:
+            named.update(found.strings("funcname")[-1:])
+        target = found.part("relation", "RangeVar") if found.kind in _WRITING else None
+        targets = found.nodes("relations") if found.kind == "TruncateStmt" else [target] if target is not None else []
+        written.update([each.text("relname") for each in targets])
+    return named, written
 
 
 def _certain(path: str) -> tuple[str, ...] | None:

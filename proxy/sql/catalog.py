@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Final
 
 from proxy.policy.rules import Policy, Rule
-from proxy.sql.protection import Protection, lay, new_table
+from proxy.sql.protection import Protection, lay, new_table, without_table
+from proxy.sql.reach import Reached
 from proxy.sql.relations import Catalog as Catalog
 from proxy.sql.relations import Column as Column
 from proxy.sql.relations import Drift as Drift
@@ -21,18 +22,28 @@ from proxy.sql.relations import Function as Function
 from proxy.sql.relations import Name as Name
 from proxy.sql.relations import ProtectedColumn as ProtectedColumn
 from proxy.sql.relations import Relation as Relation
+from proxy.sql.rights import Path
 from proxy.sql.touch import Touch
 
 # Why a table is closed that a transaction made before it came back to a savepoint: it may be there or not.
 UNSURE: Final = "it may have been made in this transaction; commit first"
+# What a transaction did to schemas: more rights were given, some taken, or anything may have happened.
+GRANTED: Final = "granted"
+RIGHTS: Final = "rights"
+ANYTHING: Final = "anything"
+ANY_SCHEMA: Final = ""  # of a function that was made in the transaction
 _EMPTY: Final[Mapping[Name, str]] = MappingProxyType({})
 _EMPTY_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Catalog and policy of one database at one moment, or with a transaction's own DDL laid over it (`with_relation`,
-    `closed_by`), or a link's temporary relations (`shadowed_by`). Made by `snapshot`."""
+    """Catalog and policy of one database at one moment, or with a transaction's own DDL laid over it (`sql.moves`), or
+    a link's temporary relations (`shadowed_by`). Made by `snapshot`.
+
+    made: schemas that the transaction made. moved: what it did to others: '', GRANTED, RIGHTS or ANYTHING. dropped:
+    what it dropped or took away from where it was.
+    """
 
     version: int
     catalog: Catalog
@@ -44,6 +55,9 @@ class Snapshot:
     by_place: Mapping[tuple[int, int], ProtectedColumn]
     overlaid: Mapping[Name, str] = field(default_factory=lambda: _EMPTY)
     shadowed: frozenset[str] = frozenset()  # guarded names that may be the connection's own temporary relations
+    made: frozenset[str] = frozenset()
+    moved: str = ""
+    dropped: frozenset[Name] = frozenset()
 
     @property
     def database(self) -> str:
@@ -86,6 +100,18 @@ class Snapshot:
         """Whether `user`'s sessions start as another role (ALTER ROLE or ALTER DATABASE … SET role)."""
         return bool(self.catalog.switched & {user, ""})
 
+    def path(self, names: Path, role: str | None) -> Path | None:
+        """What of a search_path is looked into for a role (None: not known); None if that is not certain."""
+        if self.moved in (RIGHTS, ANYTHING) or self.protection.settling.anywhere:
+            return None
+        found = self.catalog.schemas.looked_into(names, role)
+        return found if found == names or not self.moved else None
+
+    @property
+    def schemas(self) -> frozenset[str]:
+        """Those that are there."""
+        return self.catalog.schemas.names | self.made
+
     def with_relation(self, relation: Relation) -> "Snapshot":
         """With a table that this link's transaction made (OID 0 if the server's is not known)."""
         name = (relation.schema, relation.name)
@@ -110,14 +136,61 @@ class Snapshot:
 
     def relaid(self, other: "Snapshot") -> "Snapshot":
         """With the DDL of a transaction that was laid over another snapshot: the catalog shows none of it before its
-        end. What it made has OID 0."""
-        laid = self
+        end."""
+        laid = replace(self, made=other.made, moved=other.moved)
+        for schema, table in other.dropped:
+            laid = laid.without(schema, table)
         for relation in other.relations.values():
             if relation.oid == 0:
                 laid = laid.with_relation(relation)
         for (schema, table), reason in other.overlaid.items():
             laid = laid.closed_by(schema, table, reason)
-        return laid
+        return laid._programs_of(other)
+
+    def unsure_after(self, other: "Snapshot") -> "Snapshot":
+        """After ROLLBACK TO in a transaction whose DDL was laid over `other`: which of it is left is not known. No
+        table of its own shadows another; what was closed stays so. Nor is one that a rule waits for said not to be
+        there."""
+        made = {name: UNSURE for name, r in other.relations.items() if r.oid == 0 and name in self.awaited}
+        doubt = RIGHTS if other.made or other.dropped or other.moved else ""
+        laid = replace(self, moved=ANYTHING if other.moved == ANYTHING else doubt)
+        for (schema, table), reason in {**made, **other.overlaid}.items():
+            laid = laid.closed_by(schema, table, reason)
+        return laid._programs_of(other)
+
+    def _programs_of(self, other: "Snapshot") -> "Snapshot":
+        """With the functions that a transaction made, and what runs those that change settings."""
+        laid = self
+        for (schema, name), why in other.protection.functions.items():
+            if schema == ANY_SCHEMA:
+                laid = laid.with_function(name, why)
+        more = other.protection.settling
+        return laid if more == self.protection.settling else laid.settled_by(more.names, more.anywhere)
+
+    def without(self, schema: str, table: str) -> "Snapshot":
+        """Without a table or view that the transaction dropped or took away."""
+        name = (schema, table)
+        others = tuple([relation for relation in self.by_name.get(table, ()) if (relation.schema, table) != name])
+        return replace(
+            self,
+            dropped=self.dropped | {name},
+            protection=without_table(self.protection, name, self.policy, self.catalog.database),
+            relations=MappingProxyType({key: value for key, value in self.relations.items() if key != name}),
+            by_name=MappingProxyType({**self.by_name, table: others}),
+        )
+
+    def with_function(self, name: str, why: str) -> "Snapshot":
+        """With a function that can't be called until the catalog shows what it does."""
+        functions = MappingProxyType({**self.protection.functions, (ANY_SCHEMA, name): why})
+        protection = replace(self.protection, functions=functions)
+        return replace(self, protection=protection, touches=self.touches.with_names((name,)))
+
+    def settled_by(self, names: Iterable[str], anywhere: bool = False) -> "Snapshot":
+        """With functions, tables and views that may change settings; anywhere: so may anything."""
+        known = self.protection.settling
+        more = Reached(known.names.union(names), known.writes, known.anywhere or anywhere)
+        touches = Touch(self.touches.names, marks(self.protection) | more.names)
+        return replace(self, protection=replace(self.protection, settling=more), touches=touches)
 
     def closed_by(self, schema: str, table: str, reason: str) -> "Snapshot":
         """With a table closed, because this link's transaction changed it."""
@@ -144,11 +217,17 @@ def snapshot(
         catalog=catalog,
         policy=policy,
         protection=protection,
-        touches=Touch(protection.names(), protection.settling),
+        touches=Touch(protection.names(), marks(protection)),
         relations=MappingProxyType({(r.schema, r.name): r for r in catalog.relations}),
         by_name=MappingProxyType(by_name),
         by_place=MappingProxyType({(c.relation_oid, c.attnum): c for c in columns}),
     )
+
+
+def marks(protection: Protection) -> frozenset[str]:
+    """Names of what may change settings, or schemas."""
+    settling, moving = protection.settling, protection.moving
+    return settling.names | settling.writes | moving.names | moving.writes
 
 
 def split_path(text: str, user: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Final, final
 
 from proxy.errors import Refusal
 from proxy.sql import names, predicates
+from proxy.sql.catalog import ANY_SCHEMA
 from proxy.sql.choices import TEXT
 from proxy.sql.findings import Findings
 from proxy.sql.predicates import EQUALITY, settle
@@ -365,7 +366,7 @@ class Expressions:
         functions = self.tables.snapshot.protection.functions
         bare = name[-1] if name else ""
         for schema, known in functions:
-            if known == bare and (len(name) == 1 or name[-2] == schema):
+            if known == bare and (len(name) == 1 or schema in (name[-2], ANY_SCHEMA)):
                 raise Refusal(
                     "depends-on-protected",
                     f"function {schema}.{known} can't be called: {functions[(schema, known)]}",

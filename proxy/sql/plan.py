@@ -95,7 +95,8 @@ class SessionEffect:
     'prepare', 'execute', 'declare', 'fetch' (name),
     'close' (a cursor's name; None = ALL), 'unknown-setting' (any setting may have changed), 'begin', 'commit',
     'rollback', 'rollback-to', 'savepoint', 'ddl', 'ddl-elsewhere' (DDL that makes no new way to anything protected),
-    'shadow' (a guarded name may be a temporary relation of this connection).
+    'shadow' (a guarded name may be a temporary relation of this connection); 'made-schema', 'moved', 'dropped',
+    'closed', 'function', 'settling': see `sql.moves`.
     local: SET LOCAL.
     `value` is only filled for settings that pgveil follows (search_path, role, session_authorization, pgveil.*).
     """

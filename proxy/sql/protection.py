@@ -12,6 +12,11 @@ from types import MappingProxyType
 from typing import Final
 
 from proxy.policy.rules import Policy, Rule, ValueClass
+from proxy.sql.bodies import builds as builds
+from proxy.sql.bodies import identifiers as identifiers
+from proxy.sql.bodies import moves, naming, runs_text
+from proxy.sql.bodies import settles as settles
+from proxy.sql.reach import Reached, reached
 from proxy.sql.relations import Catalog, Column, Drift, Function, Name, ProtectedColumn, Relation
 from proxy.wire.types import TypeSpec, by_oid, parse_type
 
@@ -19,6 +24,7 @@ TOKEN_LENGTH: Final = 36
 HEADER: Final = 4  # atttypmod of varchar(n) and char(n) is n + VARHDRSZ
 TABLES: Final = frozenset("rp")
 READING: Final = frozenset("vmrpf")
+STRATEGIES: Final = {"r": "RANGE", "l": "LIST"}  # pg_partitioned_table.partstrat
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 BUILDING: Final = "it runs statements that it builds as text"  # why such functions are refused
 
@@ -31,8 +37,8 @@ class Protection:
     match -> why. awaited: tables that don't exist yet -> their rules. dependents: views and tables through which a
     protected table is reached -> why they are refused; functions: the same for functions. writes: tables whose
     triggers write to a protected one -> why. reaching: OIDs of functions that reach a protected table.
-    settling: names of functions that may change what names mean (search_path, the role), and of tables whose triggers
-    do.
+    settling: what may change what names mean (search_path, the role). moving: what may change which schemas there are,
+    or who may use them.
     """
 
     columns: Mapping[Name, Mapping[str, ProtectedColumn]]
@@ -42,7 +48,8 @@ class Protection:
     functions: Mapping[Name, str]
     writes: Mapping[Name, str]
     reaching: frozenset[int]
-    settling: frozenset[str]
+    settling: Reached
+    moving: Reached
     drift: tuple[Drift, ...]
 
     def names(self) -> frozenset[str]:
@@ -69,11 +76,12 @@ def lay(
             work.awaited[name] = tuple(of_table)
         else:
             work.protect(relation, of_table)
+    work.part(catalog.relations)
     work.inherit(catalog.relations)
     work.mix(catalog.relations, mixed, foreign)
     dependents = _dependents(catalog.relations, work)
     names = {*work.named(), *[name for _, name in dependents]}
-    functions = _functions(catalog.functions, names)
+    functions = naming(catalog.functions, names)
     building = _builders(catalog.functions, functions) if names else []
     return Protection(
         columns=MappingProxyType({name: MappingProxyType(found) for name, found in work.columns.items()}),
@@ -88,7 +96,8 @@ def lay(
             _armed(catalog.relations, building, names, work) | _writes(catalog.relations, functions, work)
         ),
         reaching=frozenset([f.oid for f in (*functions, *building)]),
-        settling=_settling(catalog) if names else frozenset(),
+        settling=reached(catalog, lambda f: settles(f.source)) if names else Reached(),
+        moving=reached(catalog, lambda f: moves(f.source)) if names else Reached(),
         drift=tuple(work.drift),
     )
 
@@ -115,6 +124,17 @@ class _Work:
                 self.drift.append(_drift(rule, str(fault)))
                 self.closed.setdefault((relation.schema, relation.name), f"{rule.label}: {fault}")
         self.columns[(relation.schema, relation.name)] = found
+
+    def part(self, relations: tuple[Relation, ...]) -> None:
+        """Close tables whose rows lie where their tokens say."""
+        for relation in relations:
+            name = (relation.schema, relation.name)
+            held = next((held for held in self.columns.get(name, {}).values() if parted(relation, held.name)), None)
+            if held is not None:
+                rule = next(r for r in self.policy.rules if (r.schema, r.table, r.column) == (*name, held.name))
+                what = f"the table is partitioned by {STRATEGIES[relation.key[0]]} of the column, so by its tokens"
+                self.drift.append(_drift(rule, what))
+                self.closed.setdefault(name, f"{held.label}: {what}")
 
     def inherit(self, relations: tuple[Relation, ...]) -> None:
         """Give children their parents' rules, grandchildren included."""
@@ -161,6 +181,10 @@ class _Work:
         own = self.columns.setdefault(name, {})
         if (parent.schema, parent.name) in self.closed:
             self.closed.setdefault(name, f"its parent {parent.schema}.{parent.name} does not match the policy")
+        key = next((column for column in above if parted(child, column)), "")
+        if key:
+            what = f"it is partitioned by {STRATEGIES[child.key[0]]} of {key}, so by its tokens"
+            self.closed.setdefault(name, what)
         given = {column.name: column for column in child.columns}
         for column, held in above.items():
             mine = own.get(column)
@@ -175,6 +199,12 @@ class _Work:
 
 def _drift(rule: Rule, what: str) -> Drift:
     return Drift(rule.file, rule.line, rule.label, what, "Change the rule or the column, then reload the policy.")
+
+
+def parted(relation: Relation, column: str) -> bool:
+    """Whether a table is partitioned by ranges or lists of values of the column. HASH minds no token."""
+    strategy, numbers = relation.key
+    return strategy in STRATEGIES and any(c.attnum in numbers and c.name == column for c in relation.columns)
 
 
 def protected(relation: Relation, rule: Rule, policy: Policy) -> ProtectedColumn:
@@ -241,85 +271,13 @@ def _dependents(relations: tuple[Relation, ...], work: _Work) -> dict[Name, str]
             reached[relation.oid] = through
 
 
-_HIDDEN: Final = r'|\bu&"'  # an identifier that may be any name
-
-
-def _functions(functions: tuple[Function, ...], names: set[str]) -> list[Function]:
-    """Functions whose text names something protected, or a function that does."""
-    left = list(functions)
-    found: list[Function] = []
-    while names:
-        pattern = re.compile(identifiers(names).pattern + _HIDDEN, re.IGNORECASE)
-        news = [f for f in left if pattern.search(f.source)]
-        found += news
-        known = {id(f) for f in news}
-        left = [f for f in left if id(f) not in known]
-        names = {f.name for f in news}
-    return found
-
-
-# EXECUTE of PL/pgSQL (not that of CREATE TRIGGER, nor of one constant without escapes, which is read as part of the
-# body), and the ways of other languages to run a text.
-_CONSTANT: Final = r"(?:'[^'\\]*(?:''[^'\\]*)*'|\$(\w*)\$[^$]*\$\1\$)\s*(?:;|\b(?:into|using|loop)\b)"
-_BUILDS: Final = re.compile(
-    rf"\bexecute\b(?!\s+(?:function|procedure)\b|\s*{_CONSTANT})|\bspi_|\bplpy\.|\bplv8\.", re.IGNORECASE
-)
-
-# Functions that run a query given as text or read a table by its name (DYNAMIC in sql.expressions), in any language.
-_TEXT_RUNNERS: Final = re.compile(
-    r"\b(?:query|cursor|table|schema|database)_to_xml|\bts_(?:stat|rewrite)\b|\bdblink|\bcrosstab|\bconnectby\b|\bxpath_table\b",
-    re.IGNORECASE,
-)
-
-
-_SETTLES: Final = re.compile(
-    r"\bsearch_path\b|\b(?:re)?set\s+(?:(?:local|session)\s+)?(?:role|session|all)\b|\bdiscard\s+all\b",
-    re.IGNORECASE,
-)
-# A name of the application's own (set_config('app.tenant', …), as row security wants it) changes nothing; a computed
-# one may be any.
-_CONFIGURES: Final = re.compile(r"\bset_config\b(?!\s*\(\s*'(?!pgveil\.)\w+\.[\w.]+'\s*,)", re.IGNORECASE)
-
-
-def settles(source: str) -> bool:
-    """Whether a body may change what names mean when it has run. What a function sets in its own SET clause is no part
-    of its body, and is undone."""
-    return _SETTLES.search(source) is not None or _CONFIGURES.search(source) is not None
-
-
-def _settling(catalog: Catalog) -> frozenset[str]:
-    """Functions whose body does, functions that name one of those, and tables with such a one as a trigger."""
-    found = [f for f in catalog.functions if settles(f.source)]
-    left = tuple([f for f in catalog.functions if f not in found])
-    found += _functions(left, {f.name for f in found})
-    oids = {f.oid for f in found}
-    tables = [r.name for r in catalog.relations if not oids.isdisjoint(r.triggers)]
-    return frozenset([*[f.name for f in found], *tables])
-
-
-def builds(source: str) -> bool:
-    """Whether a body runs statements that it builds as text."""
-    return _BUILDS.search(source) is not None
-
-
-def _runs_text(function: Function) -> bool:
-    source = function.source
-    return (function.language != "sql" and builds(source)) or _TEXT_RUNNERS.search(source) is not None
-
-
 def _builders(functions: tuple[Function, ...], known: list[Function]) -> list[Function]:
     """Functions that run what they build as text, and functions that name one of those: which tables they reach shows
     in no catalog. As a trigger's function one is let be (audit, partitions): see `_armed`."""
     there = {id(f) for f in known}
-    found = [f for f in functions if id(f) not in there and _runs_text(f)]
-    left = tuple([f for f in functions if id(f) not in there and f not in found])
-    return found + _functions(left, {f.name for f in found})
-
-
-def identifiers(names: set[str]) -> re.Pattern[str]:
-    """Any of `names` as a whole identifier, in any case."""
-    escaped = [re.escape(name.replace('"', '""')) for name in sorted(names, key=len, reverse=True)]
-    return re.compile(r"(?<![\w$])(?:" + "|".join(escaped) + r")(?![\w$])", re.IGNORECASE)
+    found = [f for f in functions if id(f) not in there and runs_text(f)]
+    left = [f for f in functions if id(f) not in there and f not in found]
+    return found + naming(left, {f.name for f in found})
 
 
 # CREATE and ALTER may make a temporary relation that shadows a protected table.
@@ -375,4 +333,18 @@ def new_table(protection: Protection, relation: Relation, policy: Policy, databa
         columns=MappingProxyType({**protection.columns, name: MappingProxyType(work.columns[name])}),
         closed=MappingProxyType({**closed, **work.closed}),
         awaited=MappingProxyType({key: value for key, value in protection.awaited.items() if key != name}),
+    )
+
+
+def without_table(protection: Protection, name: Name, policy: Policy, database: str) -> Protection:
+    """Without a table that was dropped since: its rules wait for another of its name."""
+    if name not in protection.columns and name not in protection.closed:
+        return protection
+    rules = tuple([rule for rule in policy.rules_for(database) if (rule.schema, rule.table) == name])
+    awaited = {**protection.awaited, name: rules} if rules else protection.awaited
+    return replace(
+        protection,
+        columns=MappingProxyType({key: value for key, value in protection.columns.items() if key != name}),
+        closed=MappingProxyType({key: why for key, why in protection.closed.items() if key != name}),
+        awaited=MappingProxyType({**awaited}),
     )

@@ -4,8 +4,9 @@ Not here: reading the rows (`net.catalog`), laying a policy over them (`sql.prot
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from proxy.sql.rights import Schemas
 from proxy.wire.types import TypeSpec
 
 Name = tuple[str, str]  # schema, relation or function
@@ -33,7 +34,10 @@ class Relation:
 
     depends_on: OIDs of relations that its rules read: a view's query, or CREATE RULE on a table (pg_depend of its
     pg_rewrite rows). parents: inheritance/partition parents' OIDs. temporary: in some session's pg_temp schema.
-    triggers: OIDs of its triggers' functions; arguments: what they hand to these, with blanks between.
+    triggers: OIDs of its triggers' functions; arguments: what they hand to these, with blanks between. key: strategy
+    ('r' range, 'l' list, 'h' hash) and attribute numbers of a partition key, those that its expressions read included.
+    on_read, on_write: OIDs of functions that run when it is read (a view's, row security's) or written to (of DEFAULTs,
+    CHECKs, indexes, rules, WHEN). changes: OIDs of tables that the actions of foreign keys on it write to.
     """
 
     oid: int
@@ -46,6 +50,10 @@ class Relation:
     temporary: bool = False
     triggers: tuple[int, ...] = ()
     arguments: str = ""
+    key: tuple[str, tuple[int, ...]] = ("", ())
+    on_read: tuple[int, ...] = ()
+    on_write: tuple[int, ...] = ()
+    changes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,8 @@ class Function:
 class Catalog:
     """All that was read of one database at one moment. search_paths: role name ('' = the database's or server's
     default) -> setting text, from pg_db_role_setting and the server default. switched: role names ('' = all) whose
-    sessions start as another role."""
+    sessions start as another role. schemas: those there are, and who may use them. unnamed: OIDs of functions that run
+    without a name in the statement (of operators, casts, domains, event triggers)."""
 
     database: str
     server_version: int
@@ -71,6 +80,8 @@ class Catalog:
     functions: tuple[Function, ...]
     search_paths: Mapping[str, str]
     switched: frozenset[str] = frozenset()
+    schemas: Schemas = field(default_factory=Schemas)
+    unnamed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

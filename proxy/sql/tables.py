@@ -11,7 +11,7 @@ from typing import Final, final
 
 from proxy.errors import Refusal
 from proxy.policy.rules import Rule
-from proxy.sql.catalog import Snapshot
+from proxy.sql.catalog import ANYTHING, Snapshot
 from proxy.sql.names import undefined
 from proxy.sql.protection import BUILDING
 from proxy.sql.referee import Node, walk
@@ -115,13 +115,28 @@ class Tables:
         name, schema = node.text("relname"), node.text("schemaname")
         if name not in self._names:
             return False
-        return not schema or (schema, name) in self._guarded
+        return not schema or self.snapshot.moved == ANYTHING or (schema, name) in self._guarded
+
+    @property
+    def crowded(self) -> bool:
+        """Whether several schemas have a table with a guarded name, so that search_path decides which is meant."""
+        return any(len(self._places(name)) > 1 for name in self._names)
+
+    def _places(self, name: str) -> set[Name]:
+        there = {(r.schema, name) for r in self.snapshot.by_name.get(name, ()) if not r.temporary}
+        return there | {key for key in self._guarded if key[1] == name}
 
     # ---- lookups
 
     def find(self, node: Node) -> Table:
         """The relation that a RangeVar means, for reading. Raises Refusal."""
         schema, name = node.text("schemaname"), node.text("relname")
+        if self.snapshot.moved == ANYTHING and name in self._names:
+            raise Refusal(
+                "changed-in-transaction",
+                f'it is not certain which table "{name}" is: this transaction changed schemas, or what may change them',
+                "COMMIT first.",
+            )
         place = schema or self._schema(name)
         # A guarded name that is nowhere on the path: forwarded, it would be found there by a server that knows better.
         found = None if not place and name in self._names else self._allowed(place, name)
@@ -170,7 +185,7 @@ class Tables:
             return ""
         if self._path[:1] == ("pg_temp",):
             return "pg_temp"
-        known = {schema for schema, _ in self.snapshot.relations} | {s for s, _ in self._guarded} | {"public"}
+        known = {schema for schema, _ in self.snapshot.relations} | self.snapshot.schemas
         return next((schema for schema in self._path if schema in known), self._path[-1] if self._path else "")
 
     def creates_temporary(self) -> bool:
@@ -260,7 +275,7 @@ class Tables:
 
     def _only(self, name: str, found: tuple[Relation, ...]) -> str:
         """The search_path is not known."""
-        places = {(r.schema, name) for r in found} | {key for key in self._guarded if key[1] == name}
+        places = {(r.schema, name) for r in found} | self._places(name)
         if len(places) != 1:
             raise _ambiguous(name, "search_path is not known and several schemas have such a table")
         return next(iter(places))[0]

@@ -17,7 +17,7 @@ from typing import Final, final
 # EXPLAIN may hold an EXECUTE, DO builds statements that no catalog shows.
 WORDS: Final = (
     b"set", b"reset", b"discard", b"deallocate", b"prepare", b"execute", b"declare", b"fetch", b"close", b"explain",
-    b"create", b"alter", b"drop", b"import", b"do", b"rollback", b"abort",
+    b"create", b"alter", b"drop", b"import", b"do", b"rollback", b"abort", b"grant", b"revoke", b"reassign",
 )  # fmt: skip
 
 # Anywhere: U&", pgveil., set_config, pg_settings (it can be updated), and functions that run a query given as text or

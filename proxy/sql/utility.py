@@ -198,7 +198,8 @@ class Utility:
 
     def _settles(self, statement: Statement) -> bool:
         """Whether DO or a new function may change settings that decide what names mean, itself or by what it calls."""
-        settling = self._tables.snapshot.protection.settling | {"set_config"}
+        protection = self._tables.snapshot.protection
+        settling = protection.settling.names | protection.settling.writes | {"set_config"}
         called = any(settling & {*part.strings("funcname")[-1:]} for part in walk(_without_name(statement.node)))
         calls = identifiers(set(settling))
         texts = [t.decode("utf-8", "replace") for t in self._findings.strings_within(statement.start, statement.end)]

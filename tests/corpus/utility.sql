@@ -206,7 +206,7 @@ CREATE TABLE customers(a int) PARTITION BY MAGIC (a);
 -- case: DDL that makes ways of its own
 CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'begin execute t; return 1; end'; CREATE EXTENSION x; ALTER ROLE bob SET x = 1;
 -- sends: same
--- effects: ddl, ddl, ddl
+-- effects: ddl, function f, ddl, ddl
 
 -- case: functions, triggers and names that reach nothing
 CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'begin return new; end'; CREATE TRIGGER t BEFORE INSERT ON plain EXECUTE FUNCTION f(); ALTER TABLE plain RENAME TO other; CREATE ROLE bob;
@@ -303,7 +303,12 @@ TRUNCATE customers; LOCK TABLE customers; COMMENT ON COLUMN customers.email IS '
 -- case: DROP
 DROP TABLE customers;
 -- sends: same
--- effects: ddl
+-- effects: ddl, dropped customers
+
+-- case: rights on schemas and roles decide which schemas of search_path count
+GRANT USAGE ON SCHEMA x TO bob; REVOKE ALL ON SCHEMA x FROM bob; GRANT a TO b; REASSIGN OWNED BY a TO b;
+-- sends: same
+-- effects: moved, ddl-elsewhere, moved, ddl-elsewhere, moved, ddl-elsewhere, moved, ddl-elsewhere
 
 -- case: transaction control
 BEGIN; SAVEPOINT a; ROLLBACK TO a; COMMIT;

@@ -69,7 +69,7 @@ def test_they_can_be_made_and_replaced(text: str) -> None:
     """A migration that is run twice; the catalog, read anew, shows what they do."""
     plan = analyse(text.encode(), True, ("public",), shop(RUNS))
     assert plan.refusal is None
-    assert [effect.kind for effect in plan.statements[0].effects] == ["ddl"]
+    assert [effect.kind for effect in plan.statements[0].effects] == ["ddl", "function"]
 
 
 def test_none_can_be_made_that_names_a_protected_table() -> None:
