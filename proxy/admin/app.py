@@ -5,10 +5,12 @@ counts, readiness names parts and policy faults by file and line. `/healthz` say
 `/readyz` depends on vault, keys and catalog, so that a slow vault doesn't get the process killed.
 """
 
+import contextlib
 import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -20,8 +22,11 @@ from proxy.endpoints import Endpoint, Unix
 from proxy.errors import Unavailable
 from proxy.observe import count, log
 
-# Seconds that a request may take to arrive: a scraper sends one small packet.
+# Seconds that a part of a request may take to arrive, and all of it: a scraper sends one small packet.
 REQUEST_TIMEOUT: Final = 10.0
+LONGEST_REQUEST: Final = 30.0
+# Connections at once, each with a thread: an orchestrator and some scrapers have a handful.
+MOST_CONNECTIONS: Final = 64
 
 # (ready, details): details are JSON values without personal data.
 Readiness = Callable[[], tuple[bool, Mapping[str, object]]]
@@ -72,6 +77,33 @@ def _server_class(host: str) -> type[ThreadingHTTPServer]:
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         daemon_threads = True
         request_queue_size = 64
+
+        def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+            self.open: dict[socket.socket, float] = {}  # connection -> when it came, oldest first
+            super().__init__(address, handler)
+
+        def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+            """A thread for each, so there is a bound. Over it the oldest go: a scraper's take milliseconds, those that
+            last are sent a byte now and then to hold them."""
+            assert isinstance(request, socket.socket)
+            now = time.monotonic()
+            crowded = len(self.open) - MOST_CONNECTIONS + 1
+            for number, (other, came) in enumerate(list(self.open.items())):
+                if number < crowded or now - came > LONGEST_REQUEST:
+                    self._end(other)
+            self.open[request] = now
+            super().process_request(request, client_address)
+
+        def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+            if isinstance(request, socket.socket):
+                self.open.pop(request, None)
+            super().shutdown_request(request)
+
+        def _end(self, request: socket.socket) -> None:
+            """Its thread, which waits for it, sees the end and closes it."""
+            self.open.pop(request, None)
+            with contextlib.suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
 
         def server_bind(self) -> None:
             """HTTPServer's own asks DNS for its name, which may take long and is used for nothing here."""
