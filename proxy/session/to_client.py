@@ -27,6 +27,9 @@ ANSWERS: Final = {
     messages.BIND_COMPLETE: ledger.BIND,
     messages.CLOSE_COMPLETE: ledger.CLOSE,
 }
+# Bytes of rows that are asked for together: some 3,000 tokens, whose values are seldom more than a piece may have
+# (pieces.PIECE), so that few are asked for twice; and a turn's work. What a chunk costs by itself is lost in that.
+CHUNK: Final = 128 << 10
 # The server's answer to every statement in a failed transaction (postgres.c, errdetail_abort is version dependent).
 IN_FAILED_TRANSACTION: Final = (
     (b"S", b"ERROR"),
@@ -252,10 +255,11 @@ class ServerLane:
         self._protected_rows(bound, columns)
 
     def _protected_rows(self, bound: Bound, columns: Columns) -> None:
-        """All whole rows that are here, as one chunk."""
+        """Whole rows that are here, as one chunk."""
         frames = self.frames
         fields: list[bytes | None] = []
-        stop = rows.collect(frames.buf, frames.start, frames.limit(), columns.indexes, columns.width, fields)
+        end = min(frames.limit(), max(frames.end, frames.start + CHUNK))
+        stop = rows.collect(frames.buf, frames.start, end, columns.indexes, columns.width, fields)
         data = frames.buf[frames.start : stop]
         frames.skip_to(stop)
         self._show(RowsPiece(data, columns, fields), columns, bound, None)

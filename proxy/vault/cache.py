@@ -66,10 +66,12 @@ class EntryCache:
     def add(self, entries: Iterable[tuple[bytes, StoredEntry]]) -> None:
         """(token as 36-byte text, its entry) each."""
         for token, entry in entries:
-            self.forget((token,))
-            if _size(entry) * _LARGEST_SHARE <= self._limit:
+            if token in self._entries:
+                self.forget((token,))
+            size = _size(entry)
+            if size * _LARGEST_SHARE <= self._limit:
                 self._entries[token] = entry
-                self._bytes += _size(entry)
+                self._bytes += size
         while self._bytes > self._limit:
             self._bytes -= _size(self._entries.popitem(last=False)[1])
 

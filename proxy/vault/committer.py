@@ -34,14 +34,15 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds. group_bytes: of one transaction (4 MiB fill an SSD's write in some 10 ms, so nobody waits longer for
-    others). queue: requests that may wait (ten for each of 1,000 links). timeout: seconds; a disk that stalls longer
-    is 'not reachable'. known_tokens: tokens remembered as stored (100 bytes each). cache_bytes: of ciphertext.
-    audit_fsync: False makes audit rows outlive a crash of the process only, for reads on slow disks."""
+    """Bounds. group_bytes: of one transaction (1 MiB are some 5,000 small values, 50 to 100 ms of SQLite's work: nobody
+    waits longer for others, and the fsync is no matter any more). queue: requests that may wait (64 for each of 1,000
+    links, their share in net.link). timeout: seconds; a disk that stalls longer is 'not reachable'. known_tokens: tokens
+    remembered as stored (100 bytes each). cache_bytes: of ciphertext. audit_fsync: False makes audit rows outlive a
+    crash of the process only, for reads on slow disks."""
 
-    group_bytes: int = 4 << 20
+    group_bytes: int = 1 << 20
     read_tokens: int = 10_000
-    queue: int = 10_000
+    queue: int = 64_000
     timeout: float = 10.0
     known_tokens: int = 200_000
     cache_bytes: int = 32 << 20

@@ -300,7 +300,8 @@ class Vault:
         return {token: found.get(binary) for binary, token in binaries.items()}
 
     async def _read(self, questions: Sequence[frozenset[bytes]]) -> _Read:
-        found = await self._store.get(sorted(frozenset().union(*questions)), _READ_BYTES)
+        asked = questions[0] if len(questions) == 1 else frozenset().union(*questions)
+        found = await self._store.get(sorted(asked), _READ_BYTES)
         return _Read(found, sum([entry.size for entry in found.values()]) < _READ_BYTES)
 
     def _open(self, entries: Sequence[tuple[bytes, StoredEntry | None]], revealed: dict[bytes, Revelation]) -> None:

@@ -14,7 +14,7 @@ classes: {email: {kind: email}}
 protect: {public.people: {email: email}}
 roles: [{name: all, match: {user: "*"}, access: {default: reveal}}]
 """
-# More than the vault lets wait (committer.Limits.queue) as single requests.
+# As single requests they would be more than the vault's time-out lets wait.
 MANY = 12_000
 ROWS = 10
 READY = m.build_ready_for_query(m.IDLE)

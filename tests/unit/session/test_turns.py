@@ -5,6 +5,7 @@ import pytest
 from proxy.session.effects import Again, Pause, Resume, ToClient, ToServer
 from proxy.session.limits import Limits
 from proxy.session.state import STATEMENT, TURN
+from proxy.session.to_client import CHUNK
 from proxy.wire import messages as m
 from tests.unit.session.driver import EMAIL, Link, columns, done, error, kinds, query, ready, row, split
 
@@ -158,3 +159,21 @@ def test_a_fault_in_another_turn_is_told_as_in_the_first(side: str) -> None:
     while link.more and not link.closed:
         link.turn()
     assert link.closed
+
+
+def test_a_long_result_is_asked_for_in_parts() -> None:
+    """Each whole rows; a row longer than a part is one by itself."""
+    link = Link()
+    link.client(SELECT)
+    token = link.vault.token("email", b"a@b.c")
+    notes = m.Field(b"note", 16400, 6, 25, -1, -1, 0)
+    link.client(query("select email, note from customers"))
+    long = row(token, bytes(CHUNK))
+    link.server(columns(EMAIL), done("SELECT 0"), ready())
+    link.asked.clear()
+    link.server(
+        columns(EMAIL, notes), row(token, b"x") * 5000, long, long, row(token, None), done("SELECT 5003"), ready()
+    )
+    parts = len(link.asked)
+    assert parts == -(-5000 * len(row(token, b"x")) // CHUNK) + 3
+    assert link.to_client.count(b"a@b.c") == 5003 and kinds(link.got())[-5:] == "DDDCZ"
