@@ -71,6 +71,7 @@ class Half(asyncio.Protocol):
         self._stops: set[str] = set()  # reasons for not reading
         self._linger: asyncio.TimerHandle | None = None
         self._shaking = False  # the connection is TLS's own, until its handshake is done
+        self._closed = False  # by the peer or by us: nothing is written any more
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are of no such class
@@ -86,6 +87,7 @@ class Half(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self.link.ended(self.side)
+        self._closed = True
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -120,7 +122,8 @@ class Half(asyncio.Protocol):
             transport.pause_reading()
 
     def write(self, data: bytes) -> None:
-        if transport := self._open():
+        transport = self.transport
+        if transport is not None and not self._shaking and not self._closed:
             transport.write(data)
 
     def begin_tls(self) -> asyncio.Transport | None:
@@ -144,9 +147,11 @@ class Half(asyncio.Protocol):
             self.abort()  # there is nothing that could be said
         elif transport := self._open():
             transport.close()
+            self._closed = True
             self._linger = asyncio.get_running_loop().call_later(LINGER, self.abort)
 
     def abort(self) -> None:
+        self._closed = True
         if self.transport is not None:
             self.transport.abort()
 
@@ -312,13 +317,23 @@ class Link:
             return
         self._performing = True
         try:
-            effects = self.session.take_effects()
-            while effects:
-                for effect in effects:
+            while self._write():
+                for effect in self.session.take_effects():
                     self._perform(effect)
-                effects = self.session.take_effects()
         finally:
             self._performing = False
+
+    def _write(self) -> bool:
+        """Send the bytes if the session wants nothing else, which is what it mostly wants; whether it does."""
+        state = self.session.state
+        if state.effects:
+            return True
+        to_server, to_client = state.take_bytes()
+        if to_server:
+            self._to_server(to_server)
+        if to_client:
+            self._to_client(to_client)
+        return bool(state.effects)
 
     def _perform(self, effect: Effect) -> None:
         if isinstance(effect, ToClient):

@@ -143,6 +143,14 @@ class State:
             self.effects.append(ToClient(b"".join(self.to_client)))
             self.to_client.clear()
 
+    def take_bytes(self) -> tuple[bytes, bytes]:
+        """Bytes written so far, for the server and for the client, where there are no effects before them."""
+        assert not self.effects
+        to_server, to_client = b"".join(self.to_server), b"".join(self.to_client)
+        self.to_server.clear()
+        self.to_client.clear()
+        return to_server, to_client
+
     def count(self, kind: str, outcome: str) -> None:
         """One more statement that a plan was made for."""
         key = (kind, outcome)

@@ -228,9 +228,17 @@ async def test_reading_goes_on_when_every_reason_is_gone(stage: Stage) -> None:
     stage.server.closing = True
     half.stop("writes")
     half.go("writes")
-    half.write(b"nobody")
     half.close()
     stage.server.closing = False
+
+
+@staged
+async def test_nothing_is_written_to_a_connection_that_closes(stage: Stage) -> None:
+    await stage.log_in()
+    stage.link.server.close()
+    stage.link.server.write(b"nobody")
+    assert stage.link.client.eof_received() is False
+    stage.link.client.write(b"nobody")
 
 
 @staged

@@ -472,3 +472,11 @@ def test_the_basis_of_plans_is_equal_while_names_and_policy_mean_the_same() -> N
     one.renew(world(3, POLICY.replace("protect:\n", "protect:\n  public.notes: {body: free}\n")))
     assert one.basis() != before
     assert State("", "", DEFAULTS).basis() is None
+
+
+def test_bytes_are_taken_once() -> None:
+    state = State("", "", DEFAULTS)
+    state.to_server += [b"a", b"b"]
+    state.to_client.append(b"c")
+    assert state.take_bytes() == (b"ab", b"c")
+    assert state.take_bytes() == (b"", b"")
