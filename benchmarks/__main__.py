@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import pgbench, protected
+from benchmarks import pgbench, protected, values
 from tests.kit import compiled
 from tests.kit.pgveil import Pgveil
 from tests.kit.servers import Server, create, find
@@ -48,6 +48,8 @@ def main() -> int:
             protected.compare(server.dsn(), pgveil.dsn("postgres"), 1 if quick else 3, 1.0 if quick else 3.0)
     finally:
         server.close()
+    if not quick:
+        values.main()
     return 0
 
 
