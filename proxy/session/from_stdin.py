@@ -113,9 +113,10 @@ class FromStdin:
             self._lost = not copying.over
         elif copying is None and lane.state.ledger.copying and not lane.holding:
             self._lost = True
-        lane.state.copy_in = None
         if self._lost:
             lane.send(messages.build(kind, b""), None)
+        else:
+            lane.state.copy_in = None
         return self._lost
 
     def _batch(self, copying: CopyIn) -> None:

@@ -5,6 +5,7 @@ import pytest
 from proxy.errors import Refusal
 from proxy.session.effects import Tokenise
 from proxy.session.limits import Limits
+from proxy.session.state import LARGE
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
     BOUND,
@@ -122,6 +123,8 @@ def test_a_message_of_another_kind(table: str) -> None:
     link.sent()
     link.client(DATA(b"1\t" + VALUE + b"\n"), query("select email from customers where email = 's@cret.de'"))
     link.client(DATA(b"2\tx\n"), parse("select 1"), COPY_DONE)
+    if table != "notes":
+        link.client(DATA(b"x" * LARGE)[:-1]).client(b"x")
     sent = link.sent()
     assert sent[1:] == [b"Q\0\0\0\4"] and sent[0][:1] == b"d"
     link.server(failed("08P01"))
