@@ -100,10 +100,14 @@ async def serve(settings: Settings, open_store: OpenStore, ready_line: Callable[
         stack.push_async_callback(tasks.cancel)
         vault = await _opened(settings, policy, open_store, tasks)
         stack.push_async_callback(vault.close)
-        await _begin(vault)
-        stack.callback(_note_head, vault)
-        tasks.repeat(_noting(vault), HEAD_EVERY, "audit head")
-        server = Server(settings, vault, policy, target, ready_line, certificates)
+
+        def ready(line: str) -> None:
+            ready_line(line)
+            tasks.spawn(_begin(vault), "audit start")
+            tasks.repeat(_noting(vault), HEAD_EVERY, "audit head")
+            stack.callback(_note_head, vault)
+
+        server = Server(settings, vault, policy, target, ready, certificates)
         files = PolicyFiles(settings, sources, policy, server.policy_changed, vault.recall)
         _start_admin(settings, server, files, certificates, stack)
         loop.add_signal_handler(signal.SIGHUP, _hangup, files, certificates, server)

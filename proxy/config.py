@@ -472,6 +472,9 @@ def policy_sources(settings: Settings) -> tuple[tuple[str, str], ...]:
         if not found:
             faults.append(Fault(pattern, 0, "no policy file is there", "`policies: []` protects nothing"))
         for path in found:
+            if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for at each look
+                faults.append(Fault(path, 0, "the policy can't be read: it is no regular file"))
+                continue
             try:
                 with open(path, encoding="utf-8") as file:
                     paths[path] = file.read()

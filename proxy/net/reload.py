@@ -75,7 +75,7 @@ class PolicyFiles:
 
 
 def _refuse_empty(sources: Sources) -> None:
-    """Raises Faults. Emptied under a running process, it is far more likely to be half of a copy than a wish."""
+    """Raises Faults. It is far more likely to be half of a copy, or of a mount, than a wish."""
     empty = [path for path, text in sources if not text.strip()]
     if empty:
         raise Faults([Fault(path, 0, "the policy file is empty", "`version: 1` protects nothing") for path in empty])
@@ -98,4 +98,5 @@ def refuse_other_forms(policy: Policy, recall: Recall) -> None:
 def read_policy(settings: Settings) -> tuple[Sources, Policy]:
     """The policy files and what they say. Raises Faults."""
     sources = policy_sources(settings)
+    _refuse_empty(sources)
     return sources, load(sources)

@@ -371,7 +371,8 @@ def test_a_cursor_reveals_what_is_fetched(connect: Connect) -> None:
 
 def test_peer_91_a_statement_prepared_before_a_policy_change(pg18: Server) -> None:
     with fresh_database(pg18) as shop, Pgveil.before(pg18, shop, {"people": POLICY}) as own:
-        pg18.psql("CREATE TABLE people (id int, email text); GRANT ALL ON people TO shop_app", shop)
+        pg18.accounts(*ROLES)
+        pg18.psql(SCHEMA, shop)
         app = own.connect(shop, "shop_app")
         app.execute("INSERT INTO people (id, email) VALUES (50, 'fifty@example.com')")
         asked = "SELECT email FROM people WHERE id = %s"

@@ -1,5 +1,6 @@
 """Policy files that change under a running process."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,26 @@ def test_a_file_more(tmp_path: Path) -> None:
 def test_faults_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(Faults, match="mail"):
         Files(tmp_path, BAD)
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_policy_is_no_policy_from_the_start(tmp_path: Path, text: str) -> None:
+    """It would protect nothing, and values would be stored as they are."""
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(Faults, match="the policy file is empty"):
+        read_policy(settings(tmp_path))
+
+
+def test_a_pipe_is_no_policy(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.yaml")
+    with pytest.raises(Faults, match="no regular file"):
+        read_policy(settings(tmp_path))
+
+
+def test_a_class_that_makes_other_tokens_is_a_fault(tmp_path: Path) -> None:
+    it = Files(tmp_path)
+    it.memory["class email"] = "values as they are"
+    wider = POLICY.replace("email: {kind: email}", "email: {kind: email, canonicalize: true}")
+    assert it.write(wider).look(3).taken == []
+    assert "made from values as they are; now it would be from normal form email.v1" in it.faults
+    assert it.write(MORE).look(3).faults == "" and len(it.taken) == 1
