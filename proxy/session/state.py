@@ -301,7 +301,8 @@ class State:
         snapshot = self.snapshot
         if snapshot is None:
             return None
-        return (snapshot.protection, snapshot.shadowed, dict(snapshot.overlaid), self.settings.path())
+        moved = (snapshot.moved, snapshot.dropped, snapshot.made)
+        return (snapshot.protection, snapshot.shadowed, dict(snapshot.overlaid), moved, self.path)
 
     def drop_overlay(self) -> None:
         """The transaction whose own DDL it showed is over."""

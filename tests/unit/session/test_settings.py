@@ -170,3 +170,14 @@ def test_a_role_is_set_under_the_rules_of_set() -> None:
     one.lose()
     one.search_path.report("a, public")
     assert one.path() == ("a", "public"), "a path without $user does not depend on it"
+
+
+def test_whose_rights_count() -> None:
+    one = Settings()
+    assert one.current_role is None
+    one.user = "ann"
+    assert one.current_role == "ann"
+    one.move_role("role", "ben", False)
+    assert one.current_role == "ben"
+    one.lose()
+    assert one.current_role is None

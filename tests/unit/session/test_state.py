@@ -480,3 +480,16 @@ def test_bytes_are_taken_once() -> None:
     state.to_client.append(b"c")
     assert state.take_bytes() == (b"ab", b"c")
     assert state.take_bytes() == (b"", b"")
+
+
+def test_after_a_transaction_that_may_have_moved_anything_no_setting_is_known() -> None:
+    one = fresh()
+    followed(one, "set search_path = public", "do 'begin alter schema x rename to y; end'")
+    assert one.snapshot is not None and one.snapshot.moved and one.path is None
+    one.drop_overlay()
+    assert one.settings.search_path.value == UNKNOWN and one.path is None
+
+
+def test_a_schema_made_is_known_at_once() -> None:
+    one = followed(fresh(), "create schema x")
+    assert one.elsewhere and one.snapshot is not None and "x" in one.snapshot.schemas

@@ -532,3 +532,20 @@ def test_prepare_and_what_executes() -> None:
     assert code("prepare p as select email from c; select 1") == "unsupported-statement"
     assert code("prepare p as select *, email from c, nosuch") == "unsupported-expression"
     assert plan("execute p('a')").statements[0].execution is not None
+
+
+def test_a_path_behind_ddl_that_moves_names() -> None:
+    two = world(C, Relation(77, "other", "c", "r", C.columns))
+    assert code("set search_path = public; insert into c (id) values (1)", within=two) == ""
+    for text, expected in (("revoke usage on schema other from x", "ambiguous-relation"), ("drop schema other", "")):
+        assert code(f"{text}; insert into c (id) values (1)", within=two) == expected
+
+
+def test_functions_that_move_schemas() -> None:
+    function = Function(900, "public", "shuffles", "plpgsql", "alter schema a rename to b")
+    within = snapshot(Catalog("shop", 180000, (C,), (function,), {}), WORLD.policy, 1)
+    kinds = [effect.kind for effect in plan("select shuffles()", within=within).statements[0].effects]
+    assert kinds == ["unknown-setting", "ddl", "moved"]
+    assert code("select shuffles(); select id from c", within=within) == "changed-in-transaction"
+    truncate = plan("truncate c", within=within)
+    assert truncate.statements[0].effects == ()

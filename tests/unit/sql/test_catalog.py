@@ -3,10 +3,13 @@
 How the policy is laid over the catalog is in test_protection.py. What search_path a server takes: PostgreSQL 15 and 18.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.policy.rules import NOTHING
-from proxy.sql.catalog import UNSURE, Catalog, Column, Relation, snapshot, split_path
+from proxy.sql.catalog import ANYTHING, GRANTED, RIGHTS, UNSURE, Catalog, Column, Relation, snapshot, split_path
+from proxy.sql.rights import schemas
 from tests.kit.catalogs import world
 
 SHOP = world("shop").snapshot
@@ -121,3 +124,36 @@ def test_a_transactions_ddl_is_laid_over_a_newer_catalog() -> None:
     assert ("public", "fresh") in newer.relations
     assert newer.closed == {CUSTOMERS: "it was changed"}
     assert newer.relaid(SHOP).relations == newer.relations
+
+
+def test_a_path_is_what_a_role_may_use_of_it() -> None:
+    rights = schemas([("public", ""), ("sales", "ann")], [("ann", False), ("ben", False)], [])
+    found = snapshot(replace(world("shop").catalog, schemas=rights), SHOP.policy, 1)
+    both = ("sales", "public")
+    assert found.path(both, "ann") == both and found.path(both, "ben") == ("public",)
+    granted, taken = replace(found, moved=GRANTED), replace(found, moved=RIGHTS)
+    assert granted.path(both, "ann") == both, "more can't change it"
+    assert granted.path(both, "ben") is None and taken.path(both, "ann") is None
+    assert found.settled_by((), anywhere=True).path(both, "ann") is None
+    assert replace(found, made=frozenset(("new",))).schemas == {"public", "sales", "new"}
+
+
+def test_what_a_transaction_dropped_moved_and_made_is_laid_over_too() -> None:
+    before = replace(SHOP.without(*CUSTOMERS), moved=GRANTED, made=frozenset(("new",)))
+    before = before.with_function("fresh", "why").settled_by(("sets",))
+    newer = snapshot(world("shop").catalog, SHOP.policy, 2).relaid(before)
+    assert CUSTOMERS not in newer.relations and CUSTOMERS in newer.awaited and newer.dropped == {CUSTOMERS}
+    assert (newer.moved, newer.made) == (GRANTED, {"new"})
+    assert newer.touches(b"select fresh()") and newer.touches(b"select sets()")
+    assert not SHOP.touches(b"select fresh(), sets()")
+
+
+def test_after_rollback_to_it_is_not_known_what_is_left() -> None:
+    assert SHOP.unsure_after(SHOP).moved == ""
+    for before in (SHOP.without(*CUSTOMERS), replace(SHOP, moved=GRANTED), replace(SHOP, made=frozenset(("x",)))):
+        assert SHOP.unsure_after(before).moved == RIGHTS
+    assert SHOP.unsure_after(replace(SHOP, moved=ANYTHING)).moved == ANYTHING
+    left = SHOP.unsure_after(SHOP.with_function("fresh", "why").closed_by("public", "x", "why"))
+    assert left.touches(b"select fresh()") and left.overlaid == {("public", "x"): "why"}
+    waiting = SHOP.without(*CUSTOMERS)
+    assert waiting.unsure_after(waiting.with_relation(made(*CUSTOMERS, "email"))).overlaid == {CUSTOMERS: UNSURE}

@@ -1,5 +1,7 @@
 """The policy laid over a catalog: protected, closed, awaited, dependent."""
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.policy.rules import Policy, Rule, ValueClass
@@ -320,3 +322,25 @@ def test_triggers_that_may_write_to_a_protected_table() -> None:
 def test_nothing_protected() -> None:
     found = made([table(5, "c", column("email"), triggers=(1,))], [])
     assert not found.protection.names()
+
+
+@pytest.mark.parametrize(("strategy", "closed"), [("r", True), ("l", True), ("h", False)])
+def test_a_table_partitioned_by_values_is_closed(strategy: str, closed: bool) -> None:
+    """Rows would lie where their tokens say, and its partitions' bounds are values in clear."""
+    columns = (column("id"), column("email", 2))
+    parent = replace(table(5, "c", *columns, kind="p"), key=(strategy, (2,)))
+    child = table(6, "c1", *columns, parents=(5,))
+    found = made([parent, child], [rule("c", "email")])
+    assert (C in found.closed, ("public", "c1") in found.closed, bool(found.drift)) == (closed, closed, closed)
+    below = replace(table(6, "c1", *columns, kind="p", parents=(5,)), key=(strategy, (2,)))
+    found = made([replace(parent, key=("l", (1,))), below], [rule("c", "email")])
+    assert (C in found.closed, ("public", "c1") in found.closed) == (False, closed)
+
+
+def test_without_a_table() -> None:
+    found = made([table(5, "c", column("email")), table(6, "c1", column("email"), parents=(5,))], [rule("c", "email")])
+    gone = found.without("public", "c")
+    assert C in gone.awaited and C not in gone.protected_tables
+    child = found.without("public", "c1")
+    assert ("public", "c1") not in child.protected_tables and not child.awaited
+    assert found.without("public", "other").protection is found.protection

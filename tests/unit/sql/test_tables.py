@@ -10,7 +10,7 @@ import pytest
 
 from proxy.errors import Refusal
 from proxy.policy.load import load
-from proxy.sql.catalog import Snapshot, snapshot
+from proxy.sql.catalog import ANYTHING, Snapshot, snapshot
 from proxy.sql.referee import Node, parse
 from proxy.sql.relations import Column, Relation
 from proxy.sql.tables import Table, Tables
@@ -319,3 +319,14 @@ def test_where_a_new_table_is_put_is_not_certain() -> None:
 def test_what_is_certain_to_be_no_temporary_table(name: str, permanent: bool) -> None:
     within = with_relations(temporary("scratch", "pg_temp_3", 77))
     assert tables(within=within).is_permanent(item(name)) == permanent
+
+
+def test_schemas_that_anything_may_have_happened_to() -> None:
+    within = replace(SHOP, moved=ANYTHING)
+    for name in ("people", "app.people", "elsewhere.people"):
+        assert found(name, within=within) == "changed-in-transaction"
+    assert found("scratch_of_nobody", within=within) == found("scratch_of_nobody")
+
+
+def test_names_that_several_schemas_have() -> None:
+    assert tables().crowded
