@@ -55,7 +55,10 @@ def describe_rows(frame: bytes, outputs: tuple[Output | None, ...] | None, bound
 def _described(field: messages.Field, output: Output, bound: Bound) -> messages.Field:
     column = output.column
     shown = shown_type(column, bound.access.level(column.class_name))
-    return messages.Field(field.name, field.table_oid, field.attnum, shown.oid, shown.size, shown.typmod, field.format)
+    typmod = shown.typmod
+    if column.loose:  # whether it has a modifier hangs on what the planner leaves of the expression
+        typmod = field.typmod if shown.name == column.stored.name else -1
+    return messages.Field(field.name, field.table_oid, field.attnum, shown.oid, shown.size, typmod, field.format)
 
 
 def _drift(what: str) -> Refusal:

@@ -31,6 +31,7 @@ from proxy.sql.terms import (
     Row,
     Term,
     Value,
+    WholeRow,
     held_in,
     refuse,
 )
@@ -69,6 +70,9 @@ DYNAMIC: Final = frozenset((
     "connectby", "xpath_table",
 ))  # fmt: skip
 _SEARCHES: Final = frozenset(("<", ">", "<=", ">=", "~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*", "^@"))
+# Ask only whether an argument is NULL, or equal to others; give one of the values that they are given, as it is.
+_ASKING: Final = frozenset(("count", "num_nulls", "num_nonnulls"))
+_PICKING: Final = frozenset(("lag", "lead", "first_value", "last_value", "nth_value", "any_value"))
 _IDENTITY_CASTS: Final = frozenset(("text", "varchar", "bpchar", "uuid"))
 
 
@@ -203,16 +207,24 @@ class Expressions:
             results.append(self.term(result, scope))
         default = node.node("defresult")
         results.append(NULL if default is None else self.term(default, scope))
-        return self._chosen(results, "CASE")
+        return self._chosen(results, "CASE", True)
 
     def _coalesce(self, node: Node, scope: Scope) -> Term:
-        return self._chosen([self.term(arg, scope) for arg in node.nodes("args")], "COALESCE")
+        terms = [self.term(arg, scope) for arg in node.nodes("args")]
+        for term in terms if NULL in terms else ():
+            if isinstance(term, Held) and term.column.facade.typmod != -1 and term.column.facade != term.column.stored:
+                # the planner takes NULL out, and then the type has the modifier; in an answer to Describe it has not
+                raise refuse(term.column, "COALESCE with NULL", hint="Leave NULL out.")
+        return self._chosen(terms, "COALESCE", False)
 
-    def _chosen(self, terms: list[Term], construct: str) -> Term:
-        """Columns of one class make a column; with values among them it is the place's to say what they are."""
+    def _chosen(self, terms: list[Term], construct: str, last_first: bool) -> Term:
+        """Columns of one class make a column; with values among them it is the place's to say what they are.
+
+        last_first: parse_expr.c transformCaseExpr() puts ELSE before the others when it looks for their type.
+        """
         if all(isinstance(term, Held) or term == NULL for term in terms):
-            made = terms[0]
-            for term in terms[1:]:
+            made, *rest = [terms[-1], *terms[:-1]] if last_first else terms
+            for term in rest:
                 made = predicates.union(made, term, construct, False, self.findings)
             return made
         return predicates.pending(tuple(terms), construct, self.findings, False)
@@ -323,21 +335,33 @@ class Expressions:
             return PLAIN
         if bare == "unnest" and self.is_own(name) and len(node.nodes("args")) == 1:
             return self.unnested(node.nodes("args")[0], scope)[0]
-        counts = bare == "count" and self.is_own(name) and not node.flag("agg_within_group")
-        for arg in node.nodes("args"):
+        own = bare in _ASKING | _PICKING and self.is_own(name) and not node.flag("agg_within_group")
+        picked: Term = PLAIN
+        for index, arg in enumerate(node.nodes("args")):
             term = self.term(arg, scope)
-            if counts and isinstance(term, Held):
-                if node.flag("agg_distinct"):
-                    predicates.comparable(term.column)
-                continue
-            settle(term, self.findings, f"function {bare}()")
+            if own and index == 0 and isinstance(term, Held) and _picks(node, bare):
+                picked = Held(predicates.unmodified(term.column), term.made)
+            elif not own or bare not in _ASKING or not self._asked(term, node.flag("agg_distinct")):
+                settle(term, self.findings, f"function {bare}()")
         for key in node.nodes("agg_order"):
             self.sort(key, scope, f"ORDER BY in {bare}()")
         self.plain(node.node("agg_filter"), scope, "FILTER")
         window = node.part("over", "WindowDef")
         if window is not None:
             self.window(window, scope)
-        return PLAIN
+        return picked
+
+    def _asked(self, term: Term, distinct: bool) -> bool:
+        """Whether a term may be counted, or asked for NULL: of a protected column that says nothing of its values."""
+        if isinstance(term, WholeRow) and not term.choices:
+            return not distinct
+        parts = term.terms if isinstance(term, Row) else (term,)
+        for part in parts if any(isinstance(part, Held) for part in parts) else ():
+            if not isinstance(part, Held):
+                settle(part, self.findings, "a row")
+            elif distinct:
+                predicates.comparable(part.column)
+        return any(isinstance(part, Held) for part in parts)
 
     def unnested(self, arg: Node, scope: Scope) -> tuple[Term, bool]:
         """An argument of unnest() as the column that it makes. False: it may be an array of rows, which makes more."""
@@ -525,6 +549,12 @@ def _node_of(value: object) -> Node | None:
         if found is not None and found.kind[:1].isupper():
             return found
     return None
+
+
+def _picks(node: Node, name: str) -> bool:
+    """Whether a function gives a value of its first argument; a default, a third, is another value."""
+    windowed = "over" in node.fields or name == "any_value"
+    return name in _PICKING and windowed and len(node.nodes("args")) < 3 and not node.flag("agg_distinct")
 
 
 def _no_query(node: Node, scope: Scope) -> Outputs:

@@ -275,18 +275,25 @@ def merge(left: ProtectedColumn, right: ProtectedColumn, construct: str) -> Prot
         raise _mismatch(left, right, f"classes {left.class_name} and {right.class_name} differ", construct)
     if (left.stored.name == "uuid") != (right.stored.name == "uuid"):
         raise _mismatch(left, right, "their types differ", construct)
-    made = replace(left, mixed=left.mixed or right.mixed, foreign=left.foreign or right.foreign)
+    made = replace(
+        left,
+        mixed=left.mixed or right.mixed,
+        foreign=left.foreign or right.foreign,
+        loose=left.loose or right.loose,
+    )
     if left.facade == right.facade:
         return made
     if not {left.facade.name, right.facade.name} <= {"text", "varchar"}:
         raise _mismatch(left, right, "their types differ", construct)
-    return _unmodified(made)
+    return unmodified(made)
 
 
-def _unmodified(column: ProtectedColumn) -> ProtectedColumn:
-    """The column with its type without a length."""
+def unmodified(column: ProtectedColumn) -> ProtectedColumn:
+    """The column with its type without a modifier. Values of char(n) and numeric(p,s) go on looking as theirs."""
     shown = column.facade
-    return replace(column, facade=TypeSpec(shown.name, shown.oid, shown.size))
+    if shown.name not in ("text", "varchar"):
+        return replace(column, loose=True)
+    return replace(column, facade=TypeSpec(shown.name, shown.oid, shown.size), loose=True)
 
 
 def settle_pending(findings: Findings) -> None:
@@ -318,9 +325,8 @@ def union(left: Term, right: Term, construct: str, distinct: bool, findings: Fin
         if distinct:
             comparable(left.column)
         if isinstance(right, Null):
-            return Held(
-                _unmodified(left.column), left.made
-            )  # select_common_typmod(): NULL has none, so the column has none
+            # select_common_typmod(): NULL has none, so the column has none
+            return Held(unmodified(left.column), left.made)
         if isinstance(right, Held):
             if distinct:
                 comparable(right.column)

@@ -92,7 +92,8 @@ class ProtectedColumn:
     facade: the type that clients see and whose rules the value obeys (policy `type`, else `stored`).
     relation_oid 0 and attnum 0: the table does not exist yet (declared by a CREATE TABLE of this link). mixed: values
     that are no tokens have been seen in it, so that equality of tokens would miss rows. foreign: what other tokens than
-    those of its values it holds ('tokens of another vault'), '' if none are known.
+    those of its values it holds ('tokens of another vault'), '' if none are known. loose: it is a result whose type is
+    told without a modifier, though its values have one (numeric(10,2) in UNION with NULL).
     """
 
     schema: str
@@ -107,6 +108,7 @@ class ProtectedColumn:
     write_tokens: bool = False
     mixed: bool = False
     foreign: str = ""
+    loose: bool = False
 
     @property
     def label(self) -> str:

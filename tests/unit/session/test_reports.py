@@ -345,3 +345,15 @@ def test_a_value_in_a_text_is_in_the_clients_encoding() -> None:
 def test_char_n_is_as_wide_as_its_column(before: bytes, after: bytes) -> None:
     answer = Revealed({TOKEN: Shown("person", "reveal", "Zoë".encode())}, {})
     assert with_values([(b"D", b"(" + before)], answer, state()) == [(b"D", b"(" + after)]
+
+
+def test_the_modifier_of_a_result_is_the_servers_where_its_type_is_the_stored_one() -> None:
+    """The planner may take NULL out of COALESCE, or an arm off a UNION, and then the type has a modifier."""
+    text = "select email, born from customers union all select null, null"
+    fields = (replace_typmod(EMAIL, 44), replace_typmod(BORN, 44))
+    assert described(text, *fields) == [(25, -1, 44), (1082, 4, -1)]
+    assert described(text, *fields, level="token") == [(25, -1, 44), (25, -1, 44)]
+
+
+def replace_typmod(field: m.Field, typmod: int) -> m.Field:
+    return m.Field(field.name, 0, 0, field.type_oid, field.size, typmod, field.format)

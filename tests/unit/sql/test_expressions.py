@@ -12,10 +12,12 @@ from proxy.sql.expressions import DYNAMIC, Expressions
 from proxy.sql.findings import Findings
 from proxy.sql.plan import Plan, render
 from proxy.sql.referee import Node, parse
+from proxy.sql.relations import ProtectedColumn
 from proxy.sql.scopes import Scope
 from proxy.sql.shape import analysis_text, shape
 from proxy.sql.tables import Tables
 from tests.kit.catalogs import world
+from tests.kit.plans import shown
 
 SHOP = world("shop").snapshot
 PUBLIC = ("public",)
@@ -183,7 +185,7 @@ def test_beside_a_protected_table_nearly_all_is_plain(expression: str) -> None:
         ("upper(email)", "unsupported-expression: function upper()"),
         ("f(a => email)", "unsupported-expression: a function"),
         ("note(c)", "unsupported-expression: function note()"),
-        ("count(c)", "unsupported-expression: function count()"),
+        ("count(distinct c)", "unsupported-expression: function count()"),
         ("public.count(email)", "unsupported-expression: function count()"),
         ("count(distinct street)", "random-token-equality"),
         ("sum(id) over (partition by street)", "random-token-equality"),
@@ -375,3 +377,48 @@ def test_functions_that_read_tables_without_naming_them(call: str) -> None:
     for text in (f"select {call}", f"select {call}, id from customers"):
         refusal = analyse(text.encode(), True, ("public",), SHOP).refusal
         assert refusal is not None and refusal.code == "unsupported-expression", text
+
+
+# ---- functions that ask nothing about a value, or give one as it is
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("count(c), count(c.*), count((email, note)), count(distinct (email, full_name))", ""),
+        ("num_nulls(email, note, 'x'), pg_catalog.num_nonnulls(street)", ""),
+        ("lag(email) over (order by id), lead(street, 2) over (order by id)", "email street"),
+        ("first_value(email) over w, nth_value(born, 2) over w, any_value(phone)", "email birthday phone"),
+        ("lag(note) over (order by id), email", "- email"),
+        ("lag(email, 1, 'x') over (order by id)", "unsupported-expression"),
+        ("lag(note, 1, email) over (order by id)", "unsupported-expression"),
+        ("any_value(distinct email)", "unsupported-expression"),
+        ("first_value(email)", "unsupported-expression"),
+        ("count(distinct (street, email))", "random-token-equality"),
+        ("other.first_value(email) over w", "unsupported-expression"),
+        ("num_nulls(row(c))", "unsupported-expression"),
+    ],
+)
+def test_functions_that_pass_a_value_on_or_only_ask_for_it(text: str, expected: str) -> None:
+    assert shown(f"select {text} from customers c window w as (order by id)") == expected
+
+
+def test_what_is_passed_on_has_no_modifier() -> None:
+    columns = shape_of(
+        "select lag(phone) over (order by id), phone, balance, coalesce(balance, balance) from customers, accounts"
+    )
+    assert [(column.facade.typmod, column.loose) for column in columns] == [
+        (-1, True), (54, False), (655366, False), (655366, False),
+    ]  # fmt: skip
+    columns = shape_of(
+        "select case when id is null then balance end, case when true then phone end from accounts, customers"
+    )
+    assert [(column.facade.typmod, column.loose) for column in columns] == [(655366, True), (-1, True)]
+    assert shown("select coalesce(balance, null) from accounts") == "unsupported-expression"
+    assert shown("select coalesce(phone, null), coalesce(email, null) from customers") == "phone email"
+
+
+def shape_of(text: str) -> list[ProtectedColumn]:
+    outputs = plan(text).statements[0].outputs
+    assert outputs is not None
+    return [output.column for output in outputs if output is not None]

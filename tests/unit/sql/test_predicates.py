@@ -90,8 +90,13 @@ def test_merged_types() -> None:
 
 
 def test_union() -> None:
-    assert predicates.union(NULL, Held(EMAIL), "UNION", True, findings()) == Held(EMAIL)
-    assert predicates.union(Held(EMAIL), NULL, "UNION", True, findings()) == Held(EMAIL)
+    loose = Held(replace(EMAIL, loose=True))
+    assert predicates.union(NULL, Held(EMAIL), "UNION", True, findings()) == loose
+    assert predicates.union(Held(EMAIL), NULL, "UNION", True, findings()) == loose
+    assert predicates.union(loose, Held(EMAIL), "UNION", True, findings()) == loose
+    for kind, left in (("char(40)", "char(40)"), ("numeric(10,2)", "numeric(10,2)"), ("varchar(50)", "varchar")):
+        made = predicates.union(Held(typed(kind)), NULL, "UNION", True, findings())
+        assert isinstance(made, Held) and (made.column.facade, made.column.loose) == (parse_type(left), True)
     assert predicates.union(PLAIN, NULL, "UNION", True, findings()) in (PLAIN, NULL)
     assert predicates.union(Held(RANDOM), Held(RANDOM), "UNION ALL", False, findings()) == Held(RANDOM)
     assert refused("union", Held(RANDOM), Held(RANDOM), "UNION", True, findings()) == "random-token-equality"
