@@ -11,9 +11,9 @@ from typing import Protocol, final
 from proxy.errors import Refusal
 from proxy.session import ledger
 from proxy.session.effects import Context
-from proxy.session.from_stdin import Place
 from proxy.session.ledger import Owed
 from proxy.session.outgoing import FAILING_BIND, FAILING_EXECUTE
+from proxy.session.slots import Place
 from proxy.session.state import State
 from proxy.session.statements import Bound
 from proxy.sql.plan import Execution, Plan, PreparedPlan, StatementPlan

@@ -13,11 +13,10 @@ from proxy.session.copy_in import FAILING_COPY, CopyIn
 from proxy.session.effects import Context
 from proxy.session.ledger import Owed
 from proxy.session.planning import Planner
-from proxy.session.slots import Lane, Slot, TokenJob
+from proxy.session.slots import Lane, Place, Slot, TokenJob
 from proxy.session.state import State
 from proxy.wire import messages
 
-Place = tuple[bytes, int, int, int]  # of a message: buffer, start, body, end
 WHILE_COPYING: Final = frozenset(
     (messages.COPY_DATA, messages.COPY_DONE, messages.COPY_FAIL, messages.FLUSH, messages.SYNC, messages.TERMINATE)
 )
@@ -102,9 +101,10 @@ class FromStdin:
         except Refusal as refusal:
             self._refuse(copying, refusal)
 
-    def left(self, kind: int) -> bool:
+    def left(self, frame: bytes) -> bool:
         """A message came that does not belong into a COPY. True: one is under way, and the server ends the connection
-        at such a message, whatever it says (copyfromparse.c, CopyGetData): it gets one that says nothing."""
+        at such a message, whatever it says (copyfromparse.c, CopyGetData): where anything is protected it gets one that
+        says nothing."""
         lane, copying = self._lane, self._lane.state.copy_in
         if self._lost:
             return True
@@ -114,7 +114,7 @@ class FromStdin:
         elif copying is None and lane.state.ledger.copying and not lane.holding:
             self._lost = True
         if self._lost:
-            lane.send(messages.build(kind, b""), None)
+            lane.send(frame if lane.state.snapshot is None else messages.build(frame[0], b""), None)
         else:
             lane.state.copy_in = None
         return self._lost

@@ -7,6 +7,8 @@ from proxy.session.ledger import Owed
 from proxy.session.outgoing import Outgoing, Tokens, refused
 from proxy.session.state import State
 
+Place = tuple[bytes, int, int, int]  # of a message: buffer, start, body, end
+
 
 @final
 class Slot:

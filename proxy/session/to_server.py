@@ -12,7 +12,7 @@ from typing import Final, final
 from proxy.errors import ProtocolFault, Refusal
 from proxy.session import executing, ledger
 from proxy.session.effects import Audit, Context, Failure, Pause, Resume
-from proxy.session.from_stdin import WHILE_COPYING, FromStdin, Place, too_large
+from proxy.session.from_stdin import WHILE_COPYING, FromStdin, too_large
 from proxy.session.ledger import Owed
 from proxy.session.outgoing import (
     BindMessage,
@@ -24,7 +24,7 @@ from proxy.session.outgoing import (
     wrong_count,
 )
 from proxy.session.planning import Planned, Planner, same_text
-from proxy.session.slots import NOTHING, NULL, Slot, TokenJob, Wanted
+from proxy.session.slots import NOTHING, NULL, Place, Slot, TokenJob, Wanted
 from proxy.session.state import IGNORE, READY, STATEMENT, State
 from proxy.session.statements import Prepared
 from proxy.session.through import Through
@@ -101,7 +101,7 @@ class ClientLane:
     def _message(self, buf: bytes, start: int, body: int, end: int) -> None:
         kind = buf[start]
         self._about = None
-        if kind not in WHILE_COPYING and self._copying.left(kind):
+        if kind not in WHILE_COPYING and self._copying.left(buf[start:end]):
             return
         if kind == messages.BIND:
             self._bind(buf, start, body, end)
