@@ -18,13 +18,14 @@ from proxy.session.reveal import MOMENTS, token_of
 from proxy.session.slots import Wanted
 from proxy.session.state import State
 from proxy.session.statements import Bound
-from proxy.session.values import items, read, sent_type
+from proxy.session.values import INTEGERS, items, read, sent_type
 from proxy.session.world import Key, World
 from proxy.sql.catalog import Snapshot
 from proxy.sql.plan import Input, Output, Plan, StatementPlan
 from proxy.sql.shape import NUMBERS, Shape, literal_value, shape
-from proxy.wire.types import Reading, TypeSpec
+from proxy.wire.types import Reading, TypeSpec, parse_type
 
+NUMERIC: Final = parse_type("numeric")
 # What may have been put right by another way than this proxy.
 DOUBTED: Final = frozenset(("undefined-column", "undefined-table", "plaintext-rows", "foreign-tokens"))
 UNREPORTED: Final = Refusal(
@@ -296,20 +297,10 @@ class Planner:
         data = literal_value(planned.text, planned.shape, place.literal, settings.conforming, settings.byte_escapes)
         if place.negative:
             data = b"-" + data
-        try:
-            return self.wanted(place, sent_type(place, 0), data, 0)
-        except Refusal as refusal:
-            if refusal.code != "number-range" or place.use == "write":
-                raise
-            # To a number literal the server gives a type that holds it, and integer = bigint is just not true.
-            if planned.shape.kinds[place.literal] not in NUMBERS:
-                raise
-        raise Refusal(
-            "unsupported-type",
-            f"column {place.column.label} is compared with a number that is out of its type's range",
-            "Compare it with a value of the column's own type.",
-            column=place.column.label,
-        )
+        source = sent_type(place, 0)
+        if planned.shape.kinds[place.literal] in NUMBERS and source.name in INTEGERS:
+            source = NUMERIC  # it has a type that holds it: bigint and numeric are compared with an integer column too
+        return self.wanted(place, source, data, 0)
 
     def wanted(self, place: Input, source: TypeSpec, data: bytes, fmt: int) -> Wanted:
         """The values at an input. Raises Refusal."""

@@ -17,16 +17,19 @@ from proxy.wire.types import (
     Reading,
     TypeSpec,
     apply_cast,
-    by_oid,
     decode_array,
     element_of,
+    equal_value,
     to_canonical,
+    value_type,
 )
 
 TEXT_FAMILY: Final = frozenset(("text", "varchar", "bpchar", "name"))
 VARYING: Final = frozenset(("text", "varchar"))
 INTEGERS: Final = frozenset(("int2", "int4", "int8"))
 NUMBERS: Final = frozenset(("int2", "int4", "int8", "numeric"))
+FLOATS: Final = frozenset(("float4", "float8"))
+MOMENTS: Final = frozenset(("date", "timestamp", "timestamptz"))
 # What PostgreSQL turns into text by assignment with a text that is the canonical one (1.50 is not: it is 1.5 there).
 ASSIGNED_TO_TEXT: Final = frozenset(("int2", "int4", "int8", "uuid", "bool"))
 UNKNOWN_OIDS: Final = frozenset((0, 705))
@@ -41,7 +44,7 @@ def sent_type(place: Input, oid: int) -> TypeSpec:
     if oid in UNKNOWN_OIDS:
         known = place.undeclared
         return TypeSpec(known.name, known.oid, known.size)  # a parameter has no modifier; a cast's is applied after
-    spec = by_oid(element_of(oid) if place.array else oid)
+    spec = value_type(element_of(oid) if place.array else oid)
     if spec is None or not _in_context(place, spec.name):
         raise Refusal(
             "unsupported-type",
@@ -84,8 +87,10 @@ def _one(place: Input, source: TypeSpec, data: bytes, fmt: int, reading: Reading
     for cast in place.casts:
         value = apply_cast(source, cast, value, reading)
         source = cast
-    value = _fit(place, source, value)
-    checked = check(kind, value, place.column.facade.name)
+    fitting = _fit(place, source, value, reading)
+    if fitting is None:
+        return value  # equals none of the column's type; as little does its token
+    checked = check(kind, fitting, place.column.facade.name)
     if isinstance(checked, Rejected):
         raise Refusal(
             "value-rejected",
@@ -96,9 +101,17 @@ def _one(place: Input, source: TypeSpec, data: bytes, fmt: int, reading: Reading
     return checked
 
 
-def _fit(place: Input, source: TypeSpec, value: bytes) -> bytes:
-    """The value as the column's type holds it (write: assignment, with its length limit) or compares it (search)."""
+def _fit(place: Input, source: TypeSpec, value: bytes, reading: Reading) -> bytes | None:
+    """The value as the column's type holds it (write: assignment, with its length limit) or compares it (search; None:
+    no value of the type is equal to it)."""
     facade = place.column.facade
+    if source.name != facade.name and _converted(source.name, facade.name):
+        if place.use == "search":
+            return equal_value(source, facade, value, reading)
+        made = apply_cast(source, facade, value, reading)
+        if place.sought and made != equal_value(source, facade, value, reading):
+            raise BadValue("unsupported-type", f"a value that is stored as {facade.name} and compared as {source.name}")
+        return made
     if place.use == "search":
         facade = TypeSpec(facade.name, facade.oid, facade.size)
     if not _comparable(place, source.name, facade.name):
@@ -118,10 +131,13 @@ def _fit(place: Input, source: TypeSpec, value: bytes) -> bytes:
     return to_canonical(facade, value, 0, UTF8_ISO)
 
 
+def _converted(source: str, facade: str) -> bool:
+    """Whether the server compares and assigns across these types of moments or numbers."""
+    return (source in MOMENTS and facade in MOMENTS) or (source in NUMBERS | FLOATS and facade in NUMBERS)
+
+
 def _comparable(place: Input, source: str, facade: str) -> bool:
     if source == facade or (source in TEXT_FAMILY and facade in TEXT_FAMILY):
-        return True
-    if source in INTEGERS and facade in NUMBERS:
         return True
     return place.use == "write" and facade in TEXT_FAMILY and source in ASSIGNED_TO_TEXT
 

@@ -85,7 +85,7 @@ def _one(
         _uncast(term.casts, column, findings)
     elif isinstance(term, Held):
         _keeps(term.column, choice.casts, findings)
-        meeting.column(term.column)
+        meeting.column(term.source)
     elif isinstance(term, Choice) and not choice.casts:
         if term.fate.plain:
             raise refuse(column, f"{term.what} whose value is used in another way too", hint="Give the value twice.")
@@ -93,7 +93,7 @@ def _one(
         if held is not None:
             findings.used(term.fate.places, use)
             choice.fate.places += term.fate.places
-            meeting.column(held.column)
+            meeting.column(held.source)
         else:
             _place(term, column, use, findings, meeting, context)
     else:

@@ -19,7 +19,8 @@ from proxy.sql.terms import Choice, Value
 from proxy.wire.types import TypeSpec, parse_type
 
 TEXT_FAMILY: Final = frozenset(("text", "varchar", "bpchar"))
-INTEGERS: Final = frozenset(("int2", "int4", "int8"))
+NUMERIC_TYPES: Final = frozenset(("int2", "int4", "int8", "numeric"))
+MOMENTS: Final = frozenset(("date", "timestamp", "timestamptz"))
 Use = Literal["write", "search"]
 MOST_PARAMETERS: Final = 65535
 _PARAM: Final = re.compile(rb"\$[0-9]+")
@@ -290,10 +291,9 @@ class Findings:
         text = str(value.get("fval", "")) if isinstance(value, dict) else ""
         if kind not in NUMBERS or place.array:
             raise _refused(column, "a number or bits as its value", "Write the value as a string literal.")
-        whole = "." not in text and "e" not in text.lower()
         told = given[0]
         target = column.facade.name if told is None else told.name
-        fits = (target in INTEGERS and whole) or target == "numeric" or target in TEXT_FAMILY
+        fits = target in NUMERIC_TYPES or target in TEXT_FAMILY
         if not fits or (place.use == "search" and told is None and target in TEXT_FAMILY):
             raise _refused(column, "a number as its value", "Write the value as a string literal.")
         number = node.fields.get("ival")
@@ -304,7 +304,7 @@ class Findings:
         """The type of a cast around a value of `column`; its modifiers are pinned. Raises Refusal."""
         name = cast.part("typeName", "TypeName")
         spec = None if name is None else self.type_of(name, array)
-        if spec is None or not (spec.name in TEXT_FAMILY or spec.name == column.facade.name):
+        if spec is None or not (spec.name in TEXT_FAMILY or _akin(spec.name, column.facade.name)):
             raise _refused(column, "a cast of its value to another type", "Write the value without the cast.")
         return spec
 
@@ -399,6 +399,11 @@ def _check_family(column: ProtectedColumn, use: Use, casts: tuple[TypeSpec, ...]
     column_type, value_type = column.facade.name, casts[-1].name
     if (column_type, value_type) in (("bpchar", "text"), ("varchar", "bpchar")):
         raise _refused(column, f"comparing {column_type} with {value_type}", "Write the value without the cast.")
+
+
+def _akin(cast: str, facade: str) -> bool:
+    """Whether the server compares values of the two types, and stores one as the other."""
+    return cast == facade or {cast, facade} <= NUMERIC_TYPES or {cast, facade} <= MOMENTS
 
 
 def _known_type(names: list[str], modifiers: list[str]) -> TypeSpec | None:

@@ -326,11 +326,15 @@ def union(left: Term, right: Term, construct: str, distinct: bool, findings: Fin
             comparable(left.column)
         if isinstance(right, Null):
             # select_common_typmod(): NULL has none, so the column has none
-            return Held(unmodified(left.column), left.made)
+            loose = unmodified(left.column)
+            return Held(loose, left.made, None if left.source.facade == loose.facade else left.source.facade)
         if isinstance(right, Held):
             if distinct:
                 comparable(right.column)
-            return Held(merge(left.column, right.column, construct), left.made or right.made)
+            both = merge(left.column, right.column, construct)
+            same_length = left.source.facade == right.source.facade
+            fits = left.source.facade if same_length and left.source.facade != both.facade else None
+            return Held(both, left.made or right.made, fits)
     held = left if isinstance(left, Held) else right
     if isinstance(held, Held):
         raise Refusal(
@@ -357,15 +361,16 @@ def assign(column: ProtectedColumn | None, label: str, term: Term, findings: Fin
         return
     findings.assigned[column.label] = column
     term = now(term, findings)
-    if isinstance(term, Value):
+    if isinstance(term, Value | Choice):
         at_home(column, "equal values would not be equal to them")
+    if isinstance(term, Value):
         findings.place(term, column, "write")
     elif isinstance(term, Choice):
         choose(term, column, "write", findings, "assignment")
     elif isinstance(term, Held):
         if term.made is not None:
             findings.used(term.made.places, "write")
-        _copy(column, term.column)
+        _copy(column, term.source)
     elif not isinstance(term, Null):
         held = held_in(term)
         raise refuse(

@@ -5,7 +5,7 @@ protected column it becomes an input; anywhere else it is harmless. What mixes a
 no term: it is refused where it is met.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from proxy.errors import Refusal
@@ -22,10 +22,17 @@ class Plain:
 @dataclass(frozen=True, slots=True)
 class Held:
     """Exactly a value of a protected column. made: it is one of the statement's own values (see `Choice`), whose tokens
-    may stand for nothing that the vault holds, and whose type need not be the column's."""
+    may stand for nothing that the vault holds, and whose type need not be the column's. fits: the type with a length
+    that its values have, where the expression's own type has lost it (NULL beside it)."""
 
     column: ProtectedColumn
     made: "Fate | None" = None
+    fits: TypeSpec | None = None
+
+    @property
+    def source(self) -> ProtectedColumn:
+        """The column by what its values are."""
+        return self.column if self.fits is None else replace(self.column, facade=self.fits)
 
 
 @dataclass(frozen=True, slots=True)

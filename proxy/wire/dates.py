@@ -12,7 +12,7 @@ from proxy.wire.calendar import DAY, EPOCH_JULIAN, from_julian, to_julian, weekd
 from proxy.wire.moments import Moment, parse
 from proxy.wire.numbers import incorrect_binary
 from proxy.wire.typespec import BadValue, Reading, TypeSpec, format_type
-from proxy.wire.zones import zone
+from proxy.wire.zones import Zone, zone
 
 # date.h, datatype/timestamp.h: the largest and smallest integers stand for the infinities.
 _DATE_INFINITY: Final = (1 << 31) - 1
@@ -92,6 +92,62 @@ def _numeric_date(year: int, month: int, day: int, date_style: str) -> str:
     if style == "Postgres":
         return f"{first:02d}-{second:02d}-{shown}"
     return f"{shown}-{month:02d}-{day:02d}"
+
+
+# ---- from one to another -------------------------------------------------------------------------------------------
+
+
+def convert_moment(source: TypeSpec, target: TypeSpec, canonical: bytes, time_zone: str) -> bytes:
+    """A canonical date, timestamp or timestamptz as the server's casts between them make it, in a session of that
+    TimeZone (timestamp.c: date2timestamp, timestamp2timestamptz, timestamptz_date …). Raises BadValue."""
+    if source.name == target.name:
+        return canonical
+    micros = _instant(source, canonical)
+    if micros in (_TIME_INFINITY, -_TIME_INFINITY - 1):
+        return b"infinity" if micros > 0 else b"-infinity"
+    if source.name == "timestamptz":
+        micros += _known(time_zone).at_utc(micros)[0] * 1_000_000
+    elif target.name == "timestamptz":
+        micros -= _known(time_zone).at_local(micros) * 1_000_000
+    if target.name == "date":
+        days = micros // DAY
+        return _show_date(days, "ISO, MDY").encode("ascii")
+    return _show_timestamp(target, _in_range(micros), _ISO_UTC).encode("ascii")
+
+
+def equal_moment(source: TypeSpec, facade: TypeSpec, canonical: bytes, time_zone: str) -> bytes | None:
+    """The one canonical value of a column's type that the server calls equal to one of another type, None if there is
+    none (a date and a time that is not midnight). Raises BadValue where there are two (an hour that a clock skips)."""
+    bare = TypeSpec(facade.name, facade.oid, facade.size)
+    found = convert_moment(source, bare, canonical, time_zone)
+    if source.name == "timestamptz" and facade.name == "timestamp" and b"inf" not in found:
+        _alone(_micros(bare, found, 0, _ISO_UTC), _micros(source, canonical, 0, _ISO_UTC), time_zone)
+    return found if convert_moment(bare, source, found, time_zone) == canonical else None
+
+
+def _alone(local: int, utc: int, time_zone: str) -> None:
+    """Raises BadValue if another local time is the same instant."""
+    rules = _known(time_zone)
+    offsets = {rules.at_utc(utc + days * DAY)[0] for days in (-1, 1)}
+    for offset in offsets:
+        other = utc + offset * 1_000_000
+        if other != local and other - rules.at_local(other) * 1_000_000 == utc:
+            raise BadValue("unsupported-type", "two local times are this instant; compare with a time without zone")
+
+
+def _instant(spec: TypeSpec, canonical: bytes) -> int:
+    if spec.name != "date":
+        return _micros(spec, canonical, 0, _ISO_UTC)
+    days = _days(canonical, 0, _ISO_UTC)
+    if days in (_DATE_INFINITY, -_DATE_INFINITY - 1):
+        return _TIME_INFINITY if days > 0 else -_TIME_INFINITY - 1
+    return _in_range(days * DAY)
+
+
+def _known(time_zone: str) -> Zone:
+    if not time_zone:
+        raise BadValue("unsupported-type", "the meaning of this timestamp depends on TimeZone; write its offset")
+    return zone(time_zone)
 
 
 # ---- timestamps ---------------------------------------------------------------------------------------------------

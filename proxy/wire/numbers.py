@@ -47,6 +47,14 @@ def read_integer(spec: TypeSpec, data: bytes, fmt: int) -> bytes:
     return b"%d" % number
 
 
+def in_range(spec: TypeSpec, canonical: bytes) -> bytes:
+    """A canonical integer, if the type holds it; the words are those of the server's casts, not of its input."""
+    size = _BYTES[spec.name] * 8 - 1
+    if not -(1 << size) <= Decimal(canonical.decode("ascii")) < 1 << size:
+        raise BadValue("number-range", f"{format_type(TypeSpec(spec.name, spec.oid, spec.size))} out of range")
+    return canonical
+
+
 def write_integer(spec: TypeSpec, canonical: bytes, fmt: int) -> bytes:
     return canonical if fmt == 0 else int(canonical).to_bytes(_BYTES[spec.name], "big", signed=True)
 

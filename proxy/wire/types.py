@@ -12,9 +12,18 @@ import re
 from typing import Final
 
 from proxy.wire.arrays import decode_array, encode_array
-from proxy.wire.dates import read_date, read_timestamp, write_date, write_timestamp
+from proxy.wire.dates import (
+    convert_moment,
+    equal_moment,
+    read_date,
+    read_timestamp,
+    write_date,
+    write_timestamp,
+)
 from proxy.wire.encodings import UNSAFE_ENCODINGS, encoding_codec, encoding_named, from_utf8, to_utf8
+from proxy.wire.floats import FLOATS, equal_number, float_to_integer, float_to_numeric, read_float
 from proxy.wire.numbers import (
+    in_range,
     incorrect_binary,
     read_integer,
     read_numeric,
@@ -32,6 +41,7 @@ from proxy.wire.typespec import (
     element_of,
     format_type,
     parse_type,
+    value_type,
 )
 
 __all__ = [
@@ -48,16 +58,19 @@ __all__ = [
     "encode_array",
     "encoding_codec",
     "encoding_named",
+    "equal_value",
     "format_type",
     "from_canonical",
     "parse_type",
     "from_utf8",
     "to_canonical",
     "to_utf8",
+    "value_type",
 ]
 
 TEXTS: Final = frozenset(("text", "varchar", "bpchar", "name"))
 INTEGERS: Final = frozenset(("int2", "int4", "int8"))
+MOMENTS: Final = frozenset(("date", "timestamp", "timestamptz"))
 NAME_BYTES: Final = 63  # NAMEDATALEN - 1
 
 _HEX_UUID: Final = re.compile(rb"(?:[0-9A-Fa-f]{4}-?){7}[0-9A-Fa-f]{4}")
@@ -83,6 +96,8 @@ def to_canonical(spec: TypeSpec, data: bytes, fmt: int, reading: Reading) -> byt
         return _binary_uuid(data) if fmt == 1 else canonical_uuid(data)
     if name in INTEGERS:
         return read_integer(spec, data, fmt)
+    if name in FLOATS:
+        return read_float(spec, data, fmt)
     if name == "numeric":
         return read_numeric(spec, data, fmt)
     if name == "date":
@@ -111,6 +126,7 @@ def from_canonical(spec: TypeSpec, canonical: bytes, fmt: int, reading: Reading)
 
 
 _ISO_UTF8: Final = Reading()
+_NUMERIC: Final = parse_type("numeric")
 
 
 def apply_cast(source: TypeSpec, cast: TypeSpec, canonical: bytes, reading: Reading = _UNKNOWN_SETTINGS) -> bytes:
@@ -126,11 +142,37 @@ def apply_cast(source: TypeSpec, cast: TypeSpec, canonical: bytes, reading: Read
         if not text:
             reading = _ISO_UTF8
         return to_canonical(cast, canonical, 0, Reading("", reading.date_style, reading.time_zone))
-    if source.name in INTEGERS and (cast.name in INTEGERS or cast.name == "numeric"):
+    if source.name in INTEGERS and cast.name in INTEGERS:
+        return in_range(cast, canonical)
+    if source.name in INTEGERS and cast.name == "numeric":
         return to_canonical(cast, canonical, 0, _ISO_UTF8)
     if source.name == "numeric" and cast.name in INTEGERS:
-        return read_integer(cast, round_to_integer(canonical), 0)
+        return in_range(cast, round_to_integer(canonical))
+    if source.name in FLOATS and cast.name == "numeric":
+        return read_numeric(cast, float_to_numeric(source, canonical), 0)
+    if source.name in FLOATS and cast.name in INTEGERS:
+        return in_range(cast, float_to_integer(canonical))
+    if source.name in MOMENTS and cast.name in MOMENTS:
+        return to_canonical(cast, convert_moment(source, cast, canonical, reading.time_zone), 0, _ISO_UTF8)
     raise BadValue("unsupported-type", f"a cast from {format_type(source)} to {format_type(cast)} is not supported")
+
+
+def equal_value(source: TypeSpec, facade: TypeSpec, canonical: bytes, reading: Reading) -> bytes | None:
+    """The canonical value of a column's type that the server calls equal to one of another type of numbers or moments;
+    None if there is none. Raises BadValue (unsupported-type) where that is not certain."""
+    if source.name in MOMENTS:
+        return equal_moment(source, facade, canonical, reading.time_zone)
+    value: bytes | None = canonical
+    if source.name in FLOATS:
+        value = equal_number(facade, canonical)
+    if value is None:
+        return None
+    try:
+        return to_canonical(
+            TypeSpec(facade.name, facade.oid, facade.size), read_numeric(_NUMERIC, value, 0), 0, _ISO_UTF8
+        )
+    except BadValue:
+        return None  # no number of that type: a fraction, or out of its range
 
 
 def canonical_uuid(text: bytes) -> bytes:

@@ -64,6 +64,8 @@ _TYPES: Final[dict[str, tuple[int, int, int, str]]] = {
     "numeric": (1700, 1231, -1, "numeric"),
     "uuid": (2950, 2951, 16, "uuid"),
 }
+# Of values, never of a protected column: floats equal each other otherwise than what they were written as.
+_VALUES_ONLY: Final[dict[int, tuple[str, int, int]]] = {700: ("float4", 1021, 4), 701: ("float8", 1022, 8)}
 _SPELLINGS: Final[dict[str, str]] = {
     **{name: name for name in _TYPES},
     **{told: name for name, (_, _, _, told) in _TYPES.items()},
@@ -73,7 +75,10 @@ _SPELLINGS: Final[dict[str, str]] = {
     "dec": "numeric",
 }
 _BY_OID: Final[dict[int, str]] = {oid: name for name, (oid, _, _, _) in _TYPES.items()}
-_BY_ARRAY: Final[dict[int, int]] = {array: oid for oid, array, _, _ in _TYPES.values()}
+_BY_ARRAY: Final[dict[int, int]] = {
+    **{array: oid for oid, array, _, _ in _TYPES.values()},
+    **{array: oid for oid, (_, array, _) in _VALUES_ONLY.items()},
+}
 _BARE: Final[dict[str, TypeSpec]] = {name: TypeSpec(name, t[0], t[2]) for name, t in _TYPES.items()}
 SUPPORTED: Final = ", ".join(sorted(_TYPES))
 
@@ -88,6 +93,12 @@ def by_oid(oid: int, typmod: int = -1) -> TypeSpec | None:
         return None
     bare = _BARE[name]
     return bare if typmod == -1 else TypeSpec(name, oid, bare.size, typmod)
+
+
+def value_type(oid: int) -> TypeSpec | None:
+    """The type of a value: those of columns, and floats."""
+    found = _VALUES_ONLY.get(oid)
+    return by_oid(oid) if found is None else TypeSpec(found[0], oid, found[2])
 
 
 def array_oid(spec: TypeSpec) -> int:

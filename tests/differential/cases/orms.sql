@@ -66,3 +66,18 @@ SELECT id FROM customers WHERE COALESCE(email, '') <> '' AND email IN (VALUES ('
 SELECT id FROM customers WHERE email = COALESCE($1, email) ORDER BY id;
 SELECT id, CASE email WHEN 't1@example.com' THEN 'hers' ELSE 'other' END AS whose FROM customers WHERE id > 100 ORDER BY id;
 SELECT c.id, COALESCE(c.email, n.email) AS e, NULLIF(c.full_name, 'W') AS w FROM customers c LEFT JOIN newsletter n ON n.id = c.id WHERE c.id > 100 ORDER BY c.id;
+-- values of another type of moments and numbers than the column's: assigned, and compared
+SET TimeZone = 'Europe/Berlin';
+INSERT INTO measures (id, seen, born, score, balance) VALUES (301, '2020-05-05 01:02:03'::timestamp, '2020-05-05 23:30:00'::timestamp, 7.5, 3), (302, '2020-01-05'::date, '2020-05-05 23:30:00+00'::timestamptz, -7.5, 1.005), (303, '2020-03-29 02:30:00'::timestamp, '2020-07-07', 8::bigint, 1e3), (304, 'infinity'::timestamp, '-infinity'::timestamptz, 2.5, 2::int) RETURNING *;
+SELECT id FROM measures WHERE seen = '2020-05-05 01:02:03'::timestamp OR seen = '2020-01-05'::date OR seen = '2020-03-29 03:30:00'::timestamp OR seen = 'infinity'::date ORDER BY id;
+SELECT id FROM measures WHERE born = '2020-05-05'::timestamp OR born = '2020-05-06 00:00:00+02'::timestamptz ORDER BY id;
+SELECT id FROM measures WHERE born = '2020-05-05 10:00'::timestamp OR score = 8.5 OR score = 5000000000 OR score = 99999999999999999999 OR balance = 1.005 ORDER BY id;
+SELECT id FROM measures WHERE score = 8.0 OR score = '-8'::bigint OR balance = 1.010 OR balance = 1000::int ORDER BY id;
+SELECT id FROM measures WHERE score <> 8.5 AND id > 300 ORDER BY id;
+SELECT id FROM measures WHERE score IN (8, 8.5) OR score = ANY ('{5000000000,3}'::bigint[]) ORDER BY id;
+INSERT INTO measures (id, score) VALUES (305, 5000000000);
+INSERT INTO measures (id, score) VALUES (305, 2147483647.5);
+INSERT INTO measures (id, seen) VALUES (305, '4714-01-01 BC'::date);
+UPDATE measures SET seen = (CASE WHEN id = 301 THEN '2021-01-01 10:00'::timestamp ELSE NULL END) WHERE id = 301 RETURNING seen;
+RESET TimeZone;
+SELECT id, seen, born, score, balance FROM measures WHERE id > 300 ORDER BY id;

@@ -96,8 +96,16 @@ def test_a_value_that_its_class_rejects_is_not_in_the_error() -> None:
         ("text", "write", 2950, b"{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}", b"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
         ("text", "write", 16, b"t", b"true"),
         ("text", "search", 1043, b"a", b"a"),
-        ("date", "search", 1114, b"2000-01-01", None),
-        ("int4", "write", 1700, b"1", None),
+        ("date", "search", 1114, b"2000-01-01", b"2000-01-01"),
+        ("date", "search", 1114, b"2000-01-01 10:00", b"2000-01-01 10:00:00"),
+        ("date", "write", 1114, b"2000-01-01 10:00", b"2000-01-01"),
+        ("timestamptz", "write", 1082, b"2000-01-01", b"2000-01-01 00:00:00+00"),
+        ("int4", "write", 1700, b"1.5", b"2"),
+        ("int4", "search", 1700, b"1.5", b"1.5"),
+        ("int4", "search", 20, b"5000000000", b"5000000000"),
+        ("numeric(10,2)", "write", 701, b"1.005", b"1.01"),
+        ("numeric(10,2)", "search", 701, b"1.5", b"1.5"),
+        ("numeric", "search", 701, b"1.5", None),
         ("int4", "search", 25, b"1", None),
         ("uuid", "write", 25, b"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", None),
         ("text", "search", 2950, b"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", None),
@@ -133,3 +141,35 @@ def test_who_writes_a_token_through(access: Access, write_tokens: bool, through:
         Item("free", b"a", through),
         Item("free", b"b", through),
     )
+
+
+@pytest.mark.parametrize(
+    ("context", "facade", "oid", "taken"),
+    [
+        ("text", "text", 1043, True),
+        ("text", "text", 1042, False),
+        ("text", "text", 23, False),
+        ("text", "date", 1082, True),
+        ("int4", "int4", 20, True),
+        ("date", "date", 1082, True),
+        ("date", "date", 25, False),
+    ],
+)
+def test_a_declared_type_beside_values_of_another(context: str, facade: str, oid: int, taken: bool) -> None:
+    """In CASE and VALUES it would decide how text beside it is read."""
+    where = replace(place(facade, "write"), context=parse_type(context))
+    assert sent_type(where, 0).name == context
+    if taken:
+        assert sent_type(where, oid).oid == oid
+        return
+    with pytest.raises(Refusal) as refused:
+        sent_type(where, oid)
+    assert refused.value.code == "unsupported-type"
+
+
+def test_a_value_that_is_stored_and_compared_has_to_be_one() -> None:
+    where = replace(place("date", "write"), sought=True)
+    assert value(where, b"2000-01-02 00:00", oid=1114) == b"2000-01-02"
+    with pytest.raises(Refusal) as refused:
+        value(where, b"2000-01-02 10:00", oid=1114)
+    assert refused.value.code == "unsupported-type"

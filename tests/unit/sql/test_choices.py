@@ -2,7 +2,15 @@
 
 import pytest
 
+from proxy.errors import Refusal
+from proxy.sql import predicates
+from proxy.sql.findings import Findings
 from proxy.sql.plan import Input
+from proxy.sql.referee import Node
+from proxy.sql.relations import ProtectedColumn
+from proxy.sql.shape import analysis_text, shape
+from proxy.sql.terms import NULL, Choice
+from proxy.wire.types import parse_type
 from tests.kit.plans import planned, sent
 
 EXPRESSION = "unsupported-expression"
@@ -125,3 +133,15 @@ def test_one_value_in_several_places(text: str, uses: list[str] | str) -> None:
 
 def test_a_cast_around_choices_of_choices() -> None:
     assert sent("update customers set email = coalesce(v.e, 'b')::text from (values ('a')) v(e)") == EXPRESSION
+
+
+def test_a_cast_that_does_not_read_as_its_tree_says() -> None:
+    text = b"select 1"
+    cut = shape(text, True)
+    findings = Findings(text, cut, analysis_text(text, cut), True)
+    name = {"names": [{"String": {"sval": "text"}}], "location": 0}
+    cast = Node("TypeCast", {"location": -1, "typeName": name})
+    spec = parse_type("text")
+    column = ProtectedColumn("public", "c", "email", "email", True, spec, spec, 5, 2)
+    with pytest.raises(Refusal, match="a cast around its value"):
+        predicates.choose(Choice((NULL,), "VALUES", casts=(cast,)), column, "write", findings, "=")

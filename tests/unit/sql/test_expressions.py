@@ -241,7 +241,8 @@ def copied(targets: str) -> str:
         ("b::varchar(3), c", "b, c"),
         ("b::uuid, c", "unsupported-expression public.customers.email"),
         ("b::text::text, c", "b, c"),
-        ("b, c::timestamp", "unsupported-expression public.customers.born"),
+        ("b, c::timestamp", "b, c"),
+        ("b, c::int", "unsupported-expression public.customers.born"),
     ],
 )
 def test_casts_on_the_way_from_a_values_list(targets: str, sent: str) -> None:
@@ -422,3 +423,38 @@ def shape_of(text: str) -> list[ProtectedColumn]:
     outputs = plan(text).statements[0].outputs
     assert outputs is not None
     return [output.column for output in outputs if output is not None]
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("nullif(email, 'a') is null", "ok"),
+        ("nullif(full_name, phone) is null", "class-mismatch"),
+        ("nullif('a', email) is null", "unsupported-expression"),
+        ("nullif(note, 'a') = 'b'", "ok"),
+        ("nullif('a', 'b') = email", "ok"),
+        ("nullif(phone, 'a') = 'b'", "ok"),
+        ("nullif(c, c) is null", "unsupported-expression"),
+        ("case note when 'a' then true else id = 1 end", "ok"),
+        ("case email when 'a' then true when $1 then false end", "ok"),
+        ("coalesce(email, email) = 'a'", "ok"),
+        ("coalesce(email, full_name) = 'a'", "class-mismatch"),
+        ("email in (select unnest($1::text[]))", "ok"),
+        ("email in (select unnest(array['a', $1]))", "ok"),
+        ("email in (select unnest(array['a', $1]::text[]))", "ok"),
+        ("email in (select unnest(array['a', $1]::varchar(3)[]))", "class-mismatch"),
+        ("email in (select unnest(tags) from mail)", "class-mismatch"),
+        ("email in (select unnest($1::leads[]))", "class-mismatch"),
+        ("email in (select public.unnest($1::text[]))", "class-mismatch"),
+        ("note in (select unnest($1::int[]))", "ok"),
+        ("count(unnest(array[email])) = 1", "unsupported-expression"),
+        ("array(select 'a') = array['b']", "ok"),
+        ("(note, city) = (select 'a', 'b')", "ok"),
+        ("id = (select 1, 2)", "ok"),
+        ("note > any (select 'a')", "ok"),
+        ("note = any (select 'a')", "ok"),
+    ],
+)
+def test_one_of_several_values(condition: str, expected: str) -> None:
+    refusal = plan(f"select id from customers c where {condition}").refusal
+    assert ("ok" if refusal is None else refusal.code) == expected

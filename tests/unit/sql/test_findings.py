@@ -85,7 +85,8 @@ def test_a_number_goes_with_its_sign_and_brackets(value: str, replaced: str, neg
         ("select id from customers where email = 5", "unsupported-expression: a number as its value"),
         ("select id from customers where email = 5::text", "select id from customers where email = ‹0›"),
         ("update customers set born = 20000101", "unsupported-expression: a number as its value"),
-        ("update accounts set balance = 5::int4", "unsupported-expression: a cast of its value to another type"),
+        ("update accounts set balance = 5::int4", "update accounts set balance = ‹0›"),
+        ("update accounts set balance = 5::date", "unsupported-expression: a cast of its value to another type"),
         ("update customers set email = b'1'", "unsupported-expression: a computed value for public.customers.email"),
         ("select id from customers where email = any (5)", "unsupported-expression: a number or bits as its value"),
     ],
@@ -329,3 +330,58 @@ def test_a_parameter_that_is_only_asked_for_null_takes_the_token(
 
 def test_a_parameter_that_is_nowhere_compared_stays_as_it_is() -> None:
     assert plan("select id from customers where $1::text is null").params is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("select id from customers where 'a' is null or email is null", "'' is null or"),
+        ("select id from customers where 'a'::varchar(3) is null or email is null", "''::varchar(3) is null or"),
+        ("select id from customers where cast('a' as text) is null or email is null", "cast('' as text) is null or"),
+        ("select id from customers where text 'a' is null or email is null", "text 'a' is null or"),
+        ("select id from customers where 'a'::date is null or email is null", "'a'::date is null or"),
+        ("select id from customers where 'a'::citext is null or email is null", "'a'::citext is null or"),
+        ("select id from customers where 5 is null or email is null", "5 is null or"),
+    ],
+)
+def test_a_literal_that_is_only_asked_for_null_does_not_go(text: str, expected: str) -> None:
+    assert expected in sent(text)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [("5", "int4"), ("-5000000000", "int8"), ("99999999999999999999", "numeric"), ("5.5", "numeric")],
+)
+def test_the_type_of_a_number(number: str, name: str) -> None:
+    findings, nodes = constants(f"select {number}, 'a'".encode())
+    found = findings.number_type(nodes[0])
+    assert found is not None and found.name == name
+    assert findings.number_type(nodes[1]) is findings.number_type(Node("ParamRef", {})) is None
+
+
+def test_a_cast_falls_away_once() -> None:
+    text = (
+        "select id from customers c, (values ('a')) v(e) where case v.e::text when email then 1 when 'b' then 2 end = 1"
+    )
+    expected = "(values (‹0›)) v(e) where case v.e when email then 1 when ‹1› then 2 end = 1"
+    assert sent(text) == "select id from customers c, " + expected
+
+
+def test_a_value_that_is_used_twice() -> None:
+    text = "update customers c set email = v.e from (values ('a')) v(e) where c.email = v.e and v.e <> c.email"
+    assert [(value.use, value.sought) for value in plan(text).inputs] == [("write", True)]
+
+
+def test_a_token_says_its_type_where_a_string_would_be_text() -> None:
+    array = "select id from accounts where holder in (select unnest('{a}'::uuid[]))"
+    assert sent(array) == "select id from accounts where holder in (select unnest(‹0›::uuid[]))"
+    array = "select id from customers where email in (select unnest('{a}'::varchar[]))"
+    assert sent(array) == "select id from customers where email in (select unnest(‹0›::text[]))"
+
+
+def test_a_parameter_whose_place_is_not_clear_goes_as_it_is() -> None:
+    findings, nodes = read(b"select $1 is null")
+    parameter = next(node for node in nodes if node.kind == "ParamRef")
+    cast = Node("TypeCast", {"location": 3, "typeName": {"location": 5}})
+    findings.asked_for_null(Value(parameter, (cast,)))
+    assert findings.nulls == {}

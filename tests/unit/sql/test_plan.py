@@ -2,8 +2,10 @@
 
 import pytest
 
-from proxy.sql.plan import FORWARD, Edit, Plan, Rendered, SessionEffect, StatementPlan, client_offset, render
+from proxy.sql.plan import FORWARD, Edit, Input, Plan, Rendered, SessionEffect, StatementPlan, client_offset, render
+from proxy.sql.relations import ProtectedColumn
 from proxy.sql.shape import Position, shape
+from proxy.wire.types import parse_type
 
 TOKEN = b"'01890a5d-ac96-8b00-8000-000000000000'"
 
@@ -84,3 +86,24 @@ def test_what_is_idle_and_what_touches() -> None:
     reading = Plan(statements=(StatementPlan("select", tables=("public.customers",)),))
     setting = Plan(statements=(StatementPlan("set", effects=(SessionEffect("set", "search_path"),)),))
     assert [(p.idle, p.touches) for p in (FORWARD, reading, setting)] == [(True, False), (False, True), (False, False)]
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "left"),
+    [
+        (b"a::text b", 1, 7, b"a b"),
+        (b"a::text", 1, 7, b"a"),
+        (b"a::varchar(3)and", 1, 13, b"a and"),
+        (b"cast(a as text)", 0, 4, b"(a as text)"),
+    ],
+)
+def test_what_falls_away(text: bytes, start: int, end: int, left: bytes) -> None:
+    assert sent(text.replace(b"3", b"x"), Edit((0, start), (0, end))).text == left
+
+
+def test_the_type_of_a_parameter_that_is_not_declared() -> None:
+    text, date = parse_type("text"), parse_type("date")
+    column = ProtectedColumn("public", "c", "born", "birthday", True, text, date, 5, 2)
+    assert Input(column, "write").undeclared == date
+    assert Input(column, "write", casts=(text,)).undeclared == text
+    assert Input(column, "write", casts=(date,), context=text).undeclared == text

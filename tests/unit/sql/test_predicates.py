@@ -11,7 +11,7 @@ from proxy.sql.findings import Findings
 from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
 from proxy.sql.shape import analysis_text, shape
-from proxy.sql.terms import DEFAULT, NULL, PLAIN, Array, Held, Null, Row, Term, WholeRow, held_in
+from proxy.sql.terms import DEFAULT, NULL, PLAIN, Array, Choice, Held, Null, Row, Term, WholeRow, held_in
 from proxy.wire.types import parse_type
 from tests.kit.plans import sent
 
@@ -263,3 +263,48 @@ def test_columns_with_tokens_of_others_take_no_values() -> None:
     for target, source in ((foreign, EMAIL), (EMAIL, foreign)):
         assert refused("assign", target, "c.email", Held(source), findings()) == "foreign-tokens"
         assert predicates.merge(target, source, "UNION").foreign
+
+
+VALUES = "select id from customers c, (values ('a'), (null)) v(e) where "
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (VALUES + "v.e = email and v.e is not null", "‹email a›"),
+        (VALUES + "v.e = note", "same"),
+        (VALUES + "v.e::varchar(3) = note and v.e = note", "same"),
+        (VALUES + "v = row('b') and v is null", "same"),
+        (VALUES + "email in (select unnest('{a}'::text[])) and note in (select unnest('{b}'::text[]))", "'{b}'"),
+        (VALUES + "coalesce(email, 'b') = coalesce('c', email)", "‹email b›"),
+        (VALUES + "coalesce(street, 'b') = 'c'", "random-token-equality"),
+        (VALUES + "v.e = email and v.e <> 'b'", "‹email b›"),
+        (VALUES + "v.e = email and v.e = any ($1)", "‹email a›"),
+        (VALUES + "nullif(v.e, 'b') = email", "‹email b›"),
+        ("insert into newsletter (email) select 'a' union all select null", "‹email a›"),
+        ("insert into newsletter (email) select null union all select 'a'", "‹email a›"),
+        ("insert into newsletter (email) select 'a' union all select lower('b')", EXPRESSION),
+        ("select email from newsletter union all select 'a'", "class-mismatch"),
+        ("update customers c set email = v.e from (values ('a')) v(e) where c.email = v.e", "‹email a›"),
+        ("with v(e) as (values ('a')), u as (select 1 from customers where email in (table v)) "
+         "insert into newsletter (email) select e from v, u", "‹email a›"),
+        ("with v(e) as (values ('a')), u as (select 1 from customers where email in (table v)) "
+         "insert into newsletter (email) select e from u, v", "‹email a›"),
+        ("insert into customers (email, note) select e, e from (values ('a')) v(e)", "unprotected-target"),
+        ("update customers set phone = coalesce(null, phone), email = case when true then email end", "same"),
+        ("update customers set phone = coalesce(null, phone, null, phone)", "same"),
+        ("update customers set email = coalesce('a', email)", "‹email a›"),
+        ("update customers set email = coalesce('a', full_name)", "class-mismatch"),
+    ],
+)  # fmt: skip
+def test_values_that_are_decided_by_what_they_meet(text: str, expected: str) -> None:
+    found = sent(text)
+    assert found == expected or (expected in found and "-" not in expected)
+
+
+def test_a_value_that_is_looked_for_first_and_stored_then() -> None:
+    choice = Choice((NULL,), "VALUES")
+    found = findings()
+    predicates.equal(Held(EMAIL), choice, found)
+    predicates.assign(EMAIL, "c.email", choice, found)
+    assert choice.fate.column == EMAIL

@@ -410,3 +410,18 @@ def mixed() -> Snapshot:
 )
 def test_what_comes_of_a_column_with_plaintext_rows_has_them_too(mixed: Snapshot, query: str, expected: str) -> None:
     assert shown(query, within=mixed) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("select v.e from newsletter n join (values ('a')) v(e) on v.e = n.email", EXPRESSION),
+        ("select email from newsletter n join (values ('a')) v(email) using (email)", EXPRESSION),
+        ("select email from (values ('a')) v(email) join newsletter n using (email)", EXPRESSION),
+        ("select n.id from (values ('a')) v(email) join newsletter n using (email)", ""),
+        ("select v.e, email from newsletter n, (values ('a')) v(e)", "- email"),
+    ],
+)
+def test_values_of_the_statement_are_no_results_once_they_are_tokens(query: str, expected: str) -> None:
+    """What is only looked for is not in the vault."""
+    assert shown(query) == expected

@@ -4,7 +4,7 @@ import pytest
 
 from proxy.sql.relations import ProtectedColumn
 from proxy.sql.scopes import Ctes, OutColumn, Outputs, Range, Scope
-from proxy.sql.terms import PLAIN, Held, WholeRow
+from proxy.sql.terms import NULL, PLAIN, Choice, Held, WholeRow
 from proxy.wire.types import parse_type
 
 TEXT = parse_type("text")
@@ -65,3 +65,16 @@ def test_the_innermost_with_query_of_a_name() -> None:
     assert scope.cte("t") is None
     assert scope.parent is not None and scope.parent.parent is not None
     assert [r.name for r in scope.parent.parent.ranges] == ["t"]
+
+
+def test_values_that_have_met_nothing_yet() -> None:
+    """They are not protected until something makes them so."""
+    choice = Choice((PLAIN,), "VALUES", raw=True)
+    columns = (ID, OutColumn("v", choice), OutColumn("w", NULL))
+    assert Outputs(columns).held() is None
+    assert Range("v", columns).whole() == WholeRow(None, (choice,))
+    typed = Outputs(columns).typed().columns[1].term
+    assert isinstance(typed, Choice) and not typed.raw and typed.fate is choice.fate
+    assert Outputs((ID,)).typed() == Outputs((ID,))
+    choice.fate.column = EMAIL
+    assert Outputs(columns).held() == Held(EMAIL, choice.fate)

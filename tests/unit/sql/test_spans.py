@@ -1,7 +1,7 @@
 import pytest
 
-from proxy.sql.referee import Node, parse, walk
-from proxy.sql.spans import Tokens, Unclear, cast_span, name_end, quoted_name, signed_span, type_end
+from proxy.sql.referee import Json, Node, parse, walk
+from proxy.sql.spans import Tokens, Unclear, cast_marks, cast_span, name_end, quoted_name, signed_span, type_end
 
 
 def span(text: bytes) -> bytes:
@@ -151,6 +151,35 @@ def test_name_end() -> None:
     assert tokens.get(name_end(tokens, 5)) == b"b"
     with pytest.raises(Unclear):
         name_end(tokens, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("(a)::varchar(3) b", "(a) b"),
+        ("cast((a) as pg_catalog.text[]) b", "((a) ) b"),
+        ("a :: date", "a "),
+    ],
+)
+def test_what_makes_a_cast(text: str, kept: str) -> None:
+    target = next(node for node in walk(parse(f"select {text}".encode())[0].node) if node.kind == "TypeCast")
+    tokens = Tokens(f"select {text}".encode())
+    left = tokens.text
+    for start, end in reversed(cast_marks(tokens, target)):
+        left = left[:start] + left[end:]
+    assert left.decode() == f"select {kept}"
+
+
+@pytest.mark.parametrize(
+    ("text", "cast", "type_name"),
+    [(b"date 'a'", -1, 0), (b"a = b", 2, 4), (b"cast(a b)", 0, 7), (b"cast(a as b c)", 0, 10), (b"x", 0, None)],
+)
+def test_what_is_no_cast_that_can_fall_away(text: bytes, cast: int, type_name: int | None) -> None:
+    fields: dict[str, Json] = {"location": cast}
+    if type_name is not None:
+        fields["typeName"] = {"location": type_name}
+    with pytest.raises(Unclear):
+        cast_marks(Tokens(text), Node("TypeCast", fields))
 
 
 def test_type_end_of_no_type() -> None:

@@ -2,7 +2,21 @@ import pytest
 
 from proxy.sql.referee import Node
 from proxy.sql.relations import ProtectedColumn
-from proxy.sql.terms import DEFAULT, NULL, PLAIN, Array, Held, Row, Term, Value, WholeRow, held_in, refuse, unsupported
+from proxy.sql.terms import (
+    DEFAULT,
+    NULL,
+    PLAIN,
+    Array,
+    Choice,
+    Held,
+    Row,
+    Term,
+    Value,
+    WholeRow,
+    held_in,
+    refuse,
+    unsupported,
+)
 from proxy.wire.types import parse_type
 
 TEXT = parse_type("text")
@@ -42,3 +56,18 @@ def test_a_statement_that_is_not_supported() -> None:
         "Leave it out.",
     )
     assert (found.column, unsupported("x").hint, unsupported("x").column) == ("public.c.email", "", "")
+
+
+def test_a_choice_is_of_what_it_has_met() -> None:
+    choice = Choice((VALUE, NULL), "VALUES")
+    row = WholeRow(None, (choice,))
+    assert held_in(choice) is held_in(row) is None
+    assert held_in(Choice((VALUE, HELD), "COALESCE")) == EMAIL
+    choice.fate.column = EMAIL
+    assert held_in(choice) == held_in(row) == EMAIL
+
+
+def test_the_length_that_values_have_where_their_type_has_none() -> None:
+    short = parse_type("varchar(9)")
+    assert HELD.source == EMAIL
+    assert Held(EMAIL, None, short).source.facade == short

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.wire.dates import read_date, read_timestamp, write_date, write_timestamp
+from proxy.wire.dates import convert_moment, equal_moment, read_date, read_timestamp, write_date, write_timestamp
 from proxy.wire.typespec import BadValue, Reading, TypeSpec, parse_type
 
 DATE, STAMP, STAMPTZ = (parse_type(t) for t in ("date", "timestamp", "timestamptz"))
@@ -109,3 +109,54 @@ def test_timestamps_without_zone() -> None:
 )
 def test_precision(precision: int, text: bytes, canonical: bytes) -> None:
     assert read_timestamp(parse_type(f"timestamp({precision})"), text, 0, ISO) == canonical
+
+
+BERLIN = "Europe/Berlin"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "value", "made"),
+    [
+        ("date", "timestamp", b"2000-01-02", b"2000-01-02 00:00:00"),
+        ("date", "timestamptz", b"2000-07-02", b"2000-07-01 22:00:00+00"),
+        ("timestamp", "date", b"1999-12-31 23:59:59.5", b"1999-12-31"),
+        ("timestamp", "timestamptz", b"2000-01-02 12:00:00", b"2000-01-02 11:00:00+00"),
+        ("timestamp", "timestamptz", b"2020-03-29 02:30:00", b"2020-03-29 01:30:00+00"),
+        ("timestamptz", "timestamp", b"2000-07-02 11:00:00+00", b"2000-07-02 13:00:00"),
+        ("timestamptz", "date", b"2000-07-01 22:30:00+00", b"2000-07-02"),
+        ("date", "date", b"2000-01-02", b"2000-01-02"),
+        ("date", "timestamptz", b"infinity", b"infinity"),
+        ("timestamptz", "date", b"-infinity", b"-infinity"),
+    ],
+)
+def test_from_one_to_another(source: str, target: str, value: bytes, made: bytes) -> None:
+    assert convert_moment(parse_type(source), parse_type(target), value, BERLIN) == made
+
+
+def test_from_one_to_another_needs_a_time_zone() -> None:
+    with pytest.raises(BadValue, match="TimeZone"):
+        convert_moment(DATE, STAMPTZ, b"2000-01-02", "")
+    with pytest.raises(BadValue, match="out of range"):
+        convert_moment(DATE, STAMP, b"300000-01-01", "UTC")
+
+
+@pytest.mark.parametrize(
+    ("source", "facade", "value", "found"),
+    [
+        ("timestamp", "date", b"2000-01-02 00:00:00", b"2000-01-02"),
+        ("timestamp", "date", b"2000-01-02 00:00:01", None),
+        ("timestamptz", "date", b"2000-01-01 23:00:00+00", b"2000-01-02"),
+        ("timestamptz", "date", b"2000-01-02 00:00:00+00", None),
+        ("date", "timestamptz", b"2000-01-02", b"2000-01-01 23:00:00+00"),
+        ("timestamptz", "timestamp", b"2000-01-02 11:00:00+00", b"2000-01-02 12:00:00"),
+        ("timestamptz", "timestamp", b"infinity", b"infinity"),
+    ],
+)
+def test_what_the_server_calls_equal(source: str, facade: str, value: bytes, found: bytes | None) -> None:
+    assert equal_moment(parse_type(source), parse_type(facade), value, BERLIN) == found
+
+
+def test_an_instant_that_is_two_local_times() -> None:
+    """02:30 and 03:30 on the day that summer time begins: a gap is read as the time before it."""
+    with pytest.raises(BadValue, match="two local times"):
+        equal_moment(STAMPTZ, STAMP, b"2020-03-29 01:30:00+00", BERLIN)

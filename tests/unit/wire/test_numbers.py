@@ -3,6 +3,7 @@
 import pytest
 
 from proxy.wire.numbers import (
+    in_range,
     incorrect_binary,
     read_integer,
     read_numeric,
@@ -133,3 +134,15 @@ def test_rounding_to_an_integer() -> None:
     assert [round_to_integer(v) for v in (b"1.5", b"-2.5", b"0.4")] == [b"2", b"-3", b"0"]
     with pytest.raises(BadValue):
         round_to_integer(b"NaN")
+
+
+def test_the_range_of_a_cast() -> None:
+    assert in_range(INT2, b"-32768") == b"-32768"
+    for spec, value, words in (
+        (INT2, b"32768", "smallint"),
+        (INT4, b"2147483648", "integer"),
+        (INT8, b"9" * 30, "bigint"),
+    ):
+        with pytest.raises(BadValue, match=f"^{words} out of range$") as caught:
+            in_range(spec, value)
+        assert caught.value.code == "number-range"

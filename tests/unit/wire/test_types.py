@@ -5,8 +5,10 @@ import pytest
 from proxy.wire.types import (
     BadValue,
     Reading,
+    TypeSpec,
     apply_cast,
     canonical_uuid,
+    equal_value,
     from_canonical,
     parse_type,
     to_canonical,
@@ -158,7 +160,7 @@ def test_a_cast_of_text_that_a_setting_decides() -> None:
     [
         ("date", "text", b"2000-01-02"),
         ("numeric", "text", b"1.5"),
-        ("timestamptz", "date", b"2000-01-02 00:00:00+00"),
+        ("timestamptz", "text", b"2000-01-02 00:00:00+00"),
         ("bool", "int4", b"true"),
     ],
 )
@@ -172,3 +174,47 @@ def test_a_cast_out_of_range() -> None:
     with pytest.raises(BadValue) as caught:
         cast("int4", "int2", b"40000")
     assert caught.value.code == "number-range"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "value", "made"),
+    [
+        ("int8", "int4", b"5", b"5"),
+        ("int4", "numeric(10,2)", b"5", b"5"),
+        ("timestamp", "timestamptz(0)", b"2000-01-02 12:00:00.5", b"2000-01-02 12:00:01+00"),
+    ],
+)
+def test_casts_between_numbers_and_between_moments(source: str, target: str, value: bytes, made: bytes) -> None:
+    assert apply_cast(parse_type(source), parse_type(target), value, Reading()) == made
+
+
+def test_casts_of_floats() -> None:
+    for name, oid, size in (("float4", 700, 4), ("float8", 701, 8)):
+        spec = TypeSpec(name, oid, size)
+        value = to_canonical(spec, b"2.5", 0, Reading())
+        assert apply_cast(spec, parse_type("numeric(10,0)"), value) == b"3"
+        assert apply_cast(spec, parse_type("int4"), value) == b"2"
+
+
+@pytest.mark.parametrize(
+    ("source", "facade", "value", "found"),
+    [
+        ("numeric", "int4", b"7", b"7"),
+        ("numeric", "int4", b"7.5", None),
+        ("int8", "int4", b"5000000000", None),
+        ("int4", "numeric(10,2)", b"7", b"7"),
+        ("numeric", "int4", b"NaN", None),
+        ("timestamp", "date", b"2000-01-02 00:00:00", b"2000-01-02"),
+    ],
+)
+def test_the_value_of_a_column_that_equals_another_types(
+    source: str, facade: str, value: bytes, found: bytes | None
+) -> None:
+    assert equal_value(parse_type(source), parse_type(facade), value, Reading()) == found
+
+
+def test_the_value_of_a_column_that_equals_a_float() -> None:
+    spec = TypeSpec("float8", 701, 8)
+    assert equal_value(spec, parse_type("numeric(5,2)"), b"1.5", Reading()) == b"1.5"
+    assert equal_value(spec, parse_type("int2"), b"1.5", Reading()) is None
+    assert equal_value(spec, parse_type("int2"), b"inf", Reading()) is None

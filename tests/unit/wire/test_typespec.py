@@ -12,6 +12,7 @@ from proxy.wire.typespec import (
     format_type,
     numeric_limits,
     parse_type,
+    value_type,
 )
 
 SPELLINGS = [
@@ -94,3 +95,11 @@ def test_limits() -> None:
 def test_bad_value_says_what_it_is_given() -> None:
     bad = BadValue("value-format", "invalid input syntax for type date")
     assert (bad.code, bad.message, str(bad)) == ("value-format", bad.message, bad.message)
+
+
+def test_types_of_values_only() -> None:
+    assert value_type(700) == TypeSpec("float4", 700, 4)
+    assert value_type(1082) == parse_type("date")
+    assert value_type(17) is None
+    assert element_of(1022) == 701
+    assert by_oid(701) is None
