@@ -39,7 +39,7 @@ async def prepare(embedded: Embedded) -> str:
     try:
         for account in ACCOUNTS:
             await administrator.execute(f"CREATE ROLE {account} LOGIN PASSWORD '{PASSWORD}'")
-        await administrator.execute(f"GRANT pg_read_all_data TO {', '.join(READERS)}")
+        await administrator.execute(f"GRANT pg_read_all_data TO {', '.join(READERS)}, pgveil_catalog")
         await administrator.execute(f"CREATE DATABASE {DATABASE} OWNER shop_app")
     finally:
         await administrator.close()

@@ -161,9 +161,9 @@ class _Look:
             return [self._unreachable(database, gone)]
         laid = snapshot(catalog, self._policy, 0)
         findings += check_types(targets, facts)
-        findings += untold(laid.drift, findings)
         findings += check_classes(targets)
         findings += check_objects(targets, facts, verdicts)
+        findings += untold(laid.drift, findings)
         findings += check_programs(targets, facts, laid.protection)
         return [replace(finding, database=database) for finding in findings]
 

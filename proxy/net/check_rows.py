@@ -13,7 +13,7 @@ from typing import Any, Final
 import asyncpg
 
 from proxy import tokens
-from proxy.net.catalog import TOKEN, quoted
+from proxy.net.catalog import PLAINTEXT, TOKEN, quoted
 from proxy.net.check_expressions import is_safe, uses
 from proxy.net.check_facts import Constraint, Facts
 from proxy.net.check_findings import Finding
@@ -45,9 +45,31 @@ async def look_at_rows(
     findings: list[Finding] = []
     for target in targets.all():
         place = (target.relation.oid, target.column.attnum)
-        if target.stored is not None and target.relation.kind == "r" and place in facts.readable:
+        if target.stored is None or target.relation.kind != "r":
+            continue
+        if place in facts.readable:
             findings += await _look(connection, target, is_ours)
+        elif not target.inherited:
+            findings += _unseen(target, "the account of `catalog` may not read it")
     return findings
+
+
+def _unseen(target: Target, why: str) -> list[Finding]:
+    """Of columns that are compared: rows without tokens would be missed."""
+    if not target.value_class.deterministic:
+        return []
+    message = (
+        f"it is not known whether all values of {target.label} are tokens ({why}); searches miss those that are not"
+    )
+    todo = "give the account SELECT on the column and run check again, or make sure of it"
+    return [target.finding("warning", "rows-unseen", message, todo)]
+
+
+async def _holds_plaintext(connection: "asyncpg.Connection[Any]", query: str) -> bool | None:
+    try:
+        return bool(await connection.fetchval(query, TOKEN))
+    except (asyncpg.PostgresError, TimeoutError):
+        return None
 
 
 async def _look(connection: "asyncpg.Connection[Any]", target: Target, is_ours: IsOurs | None) -> list[Finding]:
@@ -56,9 +78,10 @@ async def _look(connection: "asyncpg.Connection[Any]", target: Target, is_ours: 
     try:
         row = await connection.fetchrow(query, TOKEN)
     except (asyncpg.PostgresError, TimeoutError):
-        return []  # row security, or rows of a megabyte each: no look, no word
+        return _unseen(target, "row security, or rows that take long to read")
     found = [] if is_ours is None else [is_ours(text.encode()) for text in row["tokens"] or ()]
-    if row["plain"] or (any(found) and not all(found)):
+    whole = await _holds_plaintext(connection, PLAINTEXT.format(column=quoted(target.column.name), table=table))
+    if row["plain"] or whole or (any(found) and not all(found)):
         message = f"{target.label} holds values that are no tokens, from before pgveil or written around it"
         todo = "write these values again through pgveil, as literals or parameters; until then comparisons are refused"
         return [target.finding("warning", "plaintext-rows", message, todo)]
@@ -67,7 +90,7 @@ async def _look(connection: "asyncpg.Connection[Any]", target: Target, is_ours: 
         return [
             target.finding("fault", "foreign-tokens", message, "give the vault and keys that they were written with")
         ]
-    return []
+    return [] if whole is not None else _unseen(target, f"no more than {SECONDS} seconds were spent on it")
 
 
 # ---- CHECK constraints ---------------------------------------------------------------------------------------------

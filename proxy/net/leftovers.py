@@ -3,7 +3,8 @@
 Equality of tokens would miss such rows, so comparisons with the column are refused while there are any. They are
 looked for when a database's catalog is first read, when the policy changes, and before such a refusal goes out; links
 report those that come in a result. A look reads rows only where the `catalog` account may, and only for a stated time:
-what it could not read to the end stays as it was known.
+what it could not read to the end stays as it was known, and that nobody knows is told: in the log, in /readyz, by
+`pgveil check`. It is no refusal, or no database could be served whose rows only its applications may read.
 """
 
 import asyncio
@@ -16,6 +17,10 @@ from proxy.sql.catalog import ProtectedColumn
 # A look may take as long as a scan of the table: the next one waits this many times as long, or 0.2 s.
 REST: Final = 10.0
 LEAST: Final = 0.2
+UNSEEN: Final = (
+    "it is not known whether all values of this column are tokens: searches miss those that are not. Give the `catalog`"
+    " account SELECT on it, or see to it and send SIGHUP"
+)
 ADVICE: Final = "write these rows anew through pgveil; until then comparisons with the column are refused"
 
 
@@ -52,11 +57,16 @@ class Leftovers:
     def __init__(self, looks: Looks) -> None:
         self._looks: Final = looks
         self._known: dict[str, frozenset[str]] = {}
+        self._unseen: dict[str, frozenset[str]] = {}
         self._pace: Final = Pace()
 
     def of(self, database: str) -> frozenset[str]:
         """Labels: 'schema.table.column'."""
         return self._known.get(database, frozenset())
+
+    def unseen(self) -> list[str]:
+        """'database schema.table.column' of those that nobody could look through."""
+        return sorted(f"{database} {label}" for database, labels in self._unseen.items() for label in labels)
 
     def seen(self, database: str, labels: Collection[str]) -> bool:
         """Such values came in a result. True: that is news."""
@@ -68,6 +78,7 @@ class Leftovers:
         labels = {column.label for column in columns}
         found = await self._looks.plaintext(database, columns) if columns else {}
         known = self.of(database)
+        self._doubt(database, labels, set() if trusted else labels - set(found))
         kept = {label for label in known if label not in found and not (trusted and label in labels)}
         return self._now(database, kept.union([label for label, plain in found.items() if plain]))
 
@@ -81,6 +92,12 @@ class Leftovers:
         changed = await self.look(database, due)
         self._pace.done(database, due, began)
         return changed
+
+    def _doubt(self, database: str, asked: set[str], unread: set[str]) -> None:
+        before = self._unseen.get(database, frozenset())
+        for label in sorted(unread - before):
+            log("rows-unseen", "warning", database=database, column=label, advice=UNSEEN)
+        self._unseen[database] = (before - asked) | unread
 
     def _now(self, database: str, labels: Collection[str]) -> bool:
         known = self.of(database)

@@ -246,6 +246,7 @@ class Server:
             "vault": self._vault_answers,
             "vault_writes": self._vault_writes,
             "columns": self.worlds.strangers.told(),
+            "columns_unseen": self.worlds.unseen,
             "catalog": catalog,
             "catalogs_unread": list(unread),
             "drift": drift,

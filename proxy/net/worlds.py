@@ -60,6 +60,11 @@ class Worlds:
         return tuple(self._worlds.values())
 
     @property
+    def unseen(self) -> list[str]:
+        """Columns of which it is not known whether all their values are tokens."""
+        return self._leftovers.unseen()
+
+    @property
     def unread(self) -> tuple[str, ...]:
         """Databases whose catalog could not be read when it was last tried."""
         return tuple(sorted(self._failed))

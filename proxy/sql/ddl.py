@@ -14,7 +14,7 @@ from proxy.sql.expressions import Expressions
 from proxy.sql.findings import Findings
 from proxy.sql.names import column_of
 from proxy.sql.plan import SessionEffect, StatementPlan
-from proxy.sql.protection import stored_type
+from proxy.sql.protection import STRATEGIES, parted, stored_type
 from proxy.sql.queries import Queries
 from proxy.sql.referee import Node, Statement, walk
 from proxy.sql.relations import Column, Name, Relation
@@ -297,6 +297,8 @@ class Definitions:
         if not other[0]:
             message = f'it is not certain which table "{other[1]}" is: search_path is not known'
             raise Refusal("ambiguous-relation", message, f"Write the schema: schema.{other[1]}.")
+        if kind == "AT_AttachPartition":
+            self._bounds(name)
         if kind in _PARTING:
             child = name if kind == "AT_DropInherit" else other
             own = {rule.column for rule in self._tables.rules(child)}
@@ -306,6 +308,16 @@ class Definitions:
                 message = f"column {label} is protected as its parent's is, and would no longer be"
                 raise unsupported(message, f"Give {child[0]}.{child[1]} rules of its own in the policy first.", label)
         return other
+
+    def _bounds(self, name: Name) -> None:
+        """A partition's bounds are values, if the key is one: they would stand in the database's own definitions."""
+        snapshot = self._tables.snapshot
+        relation = snapshot.relations.get(name)
+        for column in snapshot.protected_tables.get(name, {}) if relation is not None else ():
+            if relation is not None and parted(relation, column):
+                strategy, label = STRATEGIES[relation.key[0]], f"{name[0]}.{name[1]}.{column}"
+                message = f"column {label}, which is protected, has the table partitioned by {strategy} of its values"
+                raise unsupported(message, "Use PARTITION BY HASH, or another column.", label)
 
     def _retype(self, column: str, definition: Node, rule: Rule | None, scope: Scope) -> None:
         using = definition.node("raw_default")

@@ -395,3 +395,29 @@ def test_functions_made_in_the_same_transaction(scene: Scene, before: list[str],
             code = scene.run(name, flight)
             assert not code or refused(code), (flight, code)
             assert scene.lies(name) == [], flight
+
+
+# ---- partitions
+
+PARTED = """
+CREATE TABLE {table} (id int, email text) PARTITION BY LIST (email); GRANT ALL ON {table} TO PUBLIC;
+CREATE TABLE empty.leaf (id int, email text); ALTER TABLE {table} OWNER TO moves_app;
+ALTER TABLE empty.leaf OWNER TO moves_app
+"""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE tenant.one PARTITION OF tenant.customers FOR VALUES IN ('s@cret.de')",
+        "ALTER TABLE tenant.customers ATTACH PARTITION empty.leaf FOR VALUES IN ('s@cret.de')",
+        "SELECT * FROM tenant.customers",
+    ],
+)
+def test_bounds_of_partitions_are_values(scene: Scene, statement: str) -> None:
+    sql = "DROP TABLE tenant.customers;" + PARTED.format(table="tenant.customers")
+    with scene.database(sql) as name, scene.pgveil.connect(name, "moves_app") as app:
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="partitioned by LIST"):
+            app.execute(statement.encode())
+        bounds = "SELECT string_agg(pg_get_expr(relpartbound, oid), '') FROM pg_class"
+        assert "cret" not in scene.server.psql(bounds, name)

@@ -65,6 +65,9 @@ def test_an_account_that_may_not_read_the_table(pg18: Server, shop: str, shown: 
     before = Pgveil.before(pg18, shop, {"people": POLICY}, catalog=pg18.dsn(shop, "looker"))
     with before as pgveil, pgveil.connect(shop, "app_user") as app:
         app.autocommit = True
+        app.execute("SELECT 1 FROM people")
+        assert f'"columns_unseen": ["{shop} public.people.email"]' in pgveil.page("/readyz")[1]
+        assert "rows-unseen" in pgveil.log and "may not read it" in pgveil.command("check")
         if shown:
             assert app.execute("SELECT email FROM people").fetchall() == [("old@example.com",)]
         assert refused(app) is shown
@@ -72,6 +75,7 @@ def test_an_account_that_may_not_read_the_table(pg18: Server, shop: str, shown: 
         assert refused(app) is shown
         pgveil.hangup()
         wait_for("the operator's word to count", lambda: not refused(app))
+        wait_for("the doubt to go", lambda: '"columns_unseen": []' in pgveil.page("/readyz")[1])
         assert app.execute(SEARCH.encode()).fetchall() == [(1,)]
 
 

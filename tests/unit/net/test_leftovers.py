@@ -74,3 +74,20 @@ async def test_another_look_is_for_known_ones_and_keeps_its_distance() -> None:
     assert left.of("shop") == {EMAIL.label}, "just looked at"
     left._pace._due.clear()
     assert await left.look_again("shop", [EMAIL, NAME]) and left.of("shop") == frozenset()
+
+
+@asynchronous
+async def test_what_nobody_could_look_through_is_told() -> None:
+    rows = Rows(email=False)
+    left = Leftovers(rows)
+    await left.look("shop", [EMAIL, NAME])
+    assert left.unseen() == [f"shop {NAME.label}"]
+    await left.look("shop", [EMAIL])
+    assert left.unseen() == [f"shop {NAME.label}"], "not asked about"
+    await left.look("shop", [NAME], trusted=True)
+    assert left.unseen() == []
+    rows.plain = {}
+    await left.look("shop", [EMAIL])
+    rows.plain = {"email": False}
+    await left.look("shop", [EMAIL])
+    assert left.unseen() == []

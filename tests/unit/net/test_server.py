@@ -314,6 +314,7 @@ async def test_a_catalog_that_is_down_at_the_start_is_tried_again(it: Scene) -> 
             "vault_writes": True,
             "columns": {},
             "catalog": False,
+            "columns_unseen": [],
             "catalogs_unread": ["shop"],
             "drift": [],
         },

@@ -430,3 +430,10 @@ def test_effects() -> None:
     assert effects("create index on customers (email)", within=SHOP) == ""
     assert effects("create table later (email text)", within=SHOP) == "ddl"
     assert effects("alter table customers alter note set default 'x'", within=SHOP) == "ddl"
+
+
+@pytest.mark.parametrize(("strategy", "expected"), [("l", UNSUPPORTED), ("r", UNSUPPORTED), ("h", "")])
+def test_bounds_are_values_where_the_key_is_protected(strategy: str, expected: str) -> None:
+    relations = [replace(r, key=(strategy, (2,))) if r.name == "events" else r for r in CATALOG.relations]
+    within = snapshot(replace(CATALOG, relations=tuple(relations)), SHOP.policy, 1)
+    assert code("alter table events attach partition orders for values in ('x')", within=within) == expected
