@@ -102,7 +102,7 @@ def test_one_of_two_questions_fails() -> None:
     ("user", "text", "code"),
     [
         ("support", "insert into customers(email) values ('a@b.c')", b"42501"),
-        ("viewer", "select id from customers where email = 'a@b.c'", b""),
+        ("viewer", "select id from customers where email = 'a@b.c'", b"42501"),
         ("mixed", "select id from customers where name = 'A'", b""),
         ("purposeful", "select email from customers", b"42501"),
         ("nobody", "insert into customers(email) values ('a@b.c')", b"42501"),
