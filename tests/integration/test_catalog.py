@@ -72,3 +72,37 @@ def test_an_aggregate_names_its_functions(pg: Server, database: str) -> None:
         connection.execute("CREATE AGGREGATE last_of (int) (SFUNC = step, STYPE = int)")
     sources = {function.name: function.source for function in read(pg, database).functions}
     assert "step" in sources["last_of"].split()
+
+
+ROLES = """
+CREATE ROLE rights_group; CREATE ROLE rights_one; CREATE ROLE rights_two NOINHERIT; CREATE ROLE rights_three;
+CREATE ROLE rights_super SUPERUSER; CREATE ROLE rights_reader; CREATE ROLE rights_owner;
+CREATE ROLE rights_below IN ROLE rights_owner; CREATE ROLE rights_aside NOINHERIT IN ROLE rights_owner;
+GRANT pg_read_all_data TO rights_reader; GRANT rights_group TO rights_one, rights_two;
+GRANT rights_one, rights_super TO rights_three;
+CREATE SCHEMA a; CREATE SCHEMA b AUTHORIZATION rights_group; CREATE SCHEMA c AUTHORIZATION rights_three;
+REVOKE ALL ON SCHEMA c FROM rights_three; CREATE SCHEMA d; GRANT USAGE ON SCHEMA d TO PUBLIC;
+GRANT CREATE ON SCHEMA a TO rights_one; GRANT USAGE ON SCHEMA a TO rights_one;
+REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+"""
+ENDS = ("group", "one", "two", "three", "super", "reader", "owner", "below", "aside")
+NAMES = ", ".join(f"rights_{end}" for end in ENDS)
+ASKED = (
+    "SELECT r.rolname, n.nspname, has_schema_privilege(r.oid, n.oid, 'USAGE') FROM pg_roles r, pg_namespace n"
+    " WHERE n.nspname !~ '^pg_(temp|toast)'"
+)
+
+
+def test_who_may_use_which_schema_is_what_the_server_says(pg: Server, database: str) -> None:
+    """Through grants, groups with and without INHERIT, the database's owner, roles that may use all."""
+    with pg.connect(database) as connection:
+        connection.execute(ROLES.encode())
+        try:
+            connection.execute(f"ALTER DATABASE {database} OWNER TO rights_owner".encode())
+            found = read(pg, database).schemas
+            for role, schema, usable in connection.execute(ASKED.encode()).fetchall():
+                assert (schema in found.roles[role]) is usable, (role, schema)
+        finally:
+            connection.execute(f"ALTER DATABASE {database} OWNER TO postgres".encode())
+            connection.execute(f"DROP OWNED BY {NAMES}".encode())
+            connection.execute(f"DROP ROLE {NAMES}".encode())
