@@ -45,13 +45,12 @@ class CopyLane(Lane, Protocol):
 class FromStdin:
     """See the module."""
 
-    __slots__ = ("_lane", "_lost", "_planner", "_waited")
+    __slots__ = ("_lane", "_lost", "_planner")
 
     def __init__(self, lane: CopyLane, planner: Planner) -> None:
         self._lane = lane
         self._planner = planner
         self._lost = False  # the server ends the connection: what still comes goes nowhere
-        self._waited = False  # CopyData came before it was known whose it is
 
     def message(self, kind: int, buf: bytes, start: int, body: int, end: int) -> None:
         """CopyData, CopyDone or CopyFail."""
@@ -61,7 +60,6 @@ class FromStdin:
             return
         if copying is None:
             if state.barriers and not state.ledger.copying:
-                self._waited = True
                 lane.wait((buf, start, body, end))
             elif kind != messages.COPY_DATA or not self._ignored():
                 lane.send(buf[start:end], None if kind == messages.COPY_DATA else ledger.PLAIN_COPY_END)
@@ -84,12 +82,10 @@ class FromStdin:
         lane.send(buf[start:end], ledger.PLAIN_COPY_END)
 
     def _ignored(self) -> bool:
-        """Whether CopyData that waited, or what follows it, is for a COPY that failed before it began, so that the
-        server would ignore it: it may be rows of ours."""
-        ledger = self._lane.state.ledger
-        ignored = ledger.skipping or not (ledger.copying or ledger.may_end() or self._lane.holding)
-        self._waited = self._waited and ignored
-        return self._waited
+        """Whether no COPY can be under way: the server would ignore CopyData (postgres.c), and it may be rows of ours,
+        for a COPY that failed."""
+        owed = self._lane.state.ledger
+        return not self._lane.holding and (owed.skipping or not (owed.copying or owed.may_end()))
 
     def send_on(self) -> None:
         """Rows that came together are sent on together."""

@@ -93,6 +93,29 @@ def test_data_for_a_query_that_failed() -> None:
     assert kinds(link.sent()) == "QHfQ"
 
 
+def test_data_for_a_copy_that_failed_long_ago() -> None:
+    """By a client that has not noticed yet."""
+    link = copying().client(DATA(b"1\t" + VALUE + b"\n"))
+    link.server(failed("22P02"), ready()).client(COPY_DONE, query("select 1"))
+    link.server(done("SELECT 1"), ready())
+    link.sent()
+    link.client(DATA(b"2\t" + VALUE + b"\n"), query("select 1"))
+    assert kinds(link.sent()) == "Q"
+
+
+def test_data_behind_a_batch_that_is_skipped() -> None:
+    """Its Sync waits in the lane, behind tokens: what comes after it will be read."""
+    link = Link()
+    link.held = (Tokenise,)
+    link.client(
+        parse("select 1"), bind(), execute(), parse("insert into customers(email) values ($1)"), bind([VALUE]), SYNC
+    )
+    link.client(query("copy notes from stdin"), DATA(b"1\tx\n"), COPY_DONE)
+    link.server(PARSED, BOUND, failed("22012"))
+    link.release()
+    assert kinds(link.sent()).endswith("SQdc")
+
+
 def test_data_behind_a_message_that_waits() -> None:
     """Of a COPY of another table, sent in one go with what stands before it."""
     link = Link()
