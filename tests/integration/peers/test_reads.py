@@ -351,5 +351,6 @@ def test_046_tokens_that_clients_write(peer: Peer) -> None:
     stranger = peer.connect("stranger")
     assert peer.ask("SELECT id FROM c WHERE email=$1", [own], link=stranger) == [("1",)]
     assert peer.ask("SELECT id FROM c WHERE email=$1", [foreign], link=stranger) == []
-    assert peer.ask("INSERT INTO c(id,name) VALUES (3,$1) RETURNING name", [foreign], link=stranger) == [(foreign,)]
+    assert peer.ask("INSERT INTO c(id,name) VALUES (3,$1) RETURNING name", [foreign], link=stranger) == "22023"
+    assert peer.ask("INSERT INTO c(id,email) VALUES (3,$1) RETURNING email", [own], link=stranger) == [(own,)]
     assert peer.ask("SELECT phone FROM c WHERE id=1") == [("+12025551001",)]
