@@ -44,6 +44,8 @@ CODES: Final[dict[str, str]] = {
     "function": "a function names a protected table and is refused through pgveil",
     "written-by": "a trigger on another table may write to a protected one",
     "plaintext-rows": "a protected column holds values that are no tokens",
+    "rows-unseen": "nobody could look whether it holds such values: the account may not read it, or it takes longer"
+    " than five seconds",
     "foreign-tokens": "a protected column holds tokens of another vault",
     "role-shadowed": "a role never matches, because one before it matches first",
     "role-nobody": "a role names an account or database that the server does not have",
