@@ -85,7 +85,9 @@ class FromStdin:
         """Whether no COPY can be under way: the server would ignore CopyData (postgres.c), and it may be rows of ours,
         for a COPY that failed."""
         owed = self._lane.state.ledger
-        return not self._lane.holding and (owed.skipping or not (owed.copying or owed.may_end()))
+        if self._lane.state.snapshot is None or self._lane.holding:
+            return False
+        return owed.skipping or not (owed.copying or owed.may_end())
 
     def send_on(self) -> None:
         """Rows that came together are sent on together."""
