@@ -17,10 +17,11 @@ from proxy.sql.plan import SessionEffect, StatementPlan
 from proxy.sql.protection import STRATEGIES, parted, stored_type
 from proxy.sql.queries import Queries
 from proxy.sql.referee import Node, Statement, walk
-from proxy.sql.relations import Column, Name, Relation
+from proxy.sql.relations import Column, Name, ProtectedColumn, Relation
 from proxy.sql.scopes import OutColumn, Range, Scope
 from proxy.sql.tables import Tables
 from proxy.sql.terms import Held, unsupported
+from proxy.wire.typespec import char_limit
 
 DDL: Final = (SessionEffect("ddl"),)
 # ALTER TABLE commands that neither move values nor change what a column is.
@@ -47,6 +48,7 @@ _ASKING: Final = frozenset(("CONSTR_CHECK", "CONSTR_GENERATED"))
 _UNIQUE: Final = frozenset(("CONSTR_PRIMARY", "CONSTR_UNIQUE"))
 # Collations that are the same on every server; another may call unequal bytes equal.
 _COLLATIONS: Final = frozenset(("default", "C", "POSIX", "ucs_basic"))
+_VARYING: Final = frozenset(("text", "varchar"))
 _POLICY_FIRST: Final = "Change the policy first, or keep the name."
 _ELSEWHERE: Final = "Run it on a connection that does not go through pgveil, and check the policy afterwards."
 _SERIAL: Final = {"serial": "int4", "bigserial": "int8", "smallserial": "int2", "serial4": "int4", "serial8": "int8"}
@@ -280,7 +282,8 @@ class Definitions:
                 self._constraint(constraint, scope, column, self._label(name, rules, column))
             return (name,)
         if kind == "AT_AlterColumnType" and definition is not None:
-            self._retype(column, definition, rules.get(column), scope)
+            held = self._tables.snapshot.protected_tables.get(name, {}).get(column)
+            self._retype(column, definition, rules.get(column), held, scope)
             return (name,)
         raise unsupported(f"ALTER TABLE … {kind.removeprefix('AT_')} is not supported on a protected table", _ELSEWHERE)
 
@@ -319,13 +322,31 @@ class Definitions:
                 message = f"column {label}, which is protected, has the table partitioned by {strategy} of its values"
                 raise unsupported(message, "Use PARTITION BY HASH, or another column.", label)
 
-    def _retype(self, column: str, definition: Node, rule: Rule | None, scope: Scope) -> None:
+    def _retype(
+        self, column: str, definition: Node, rule: Rule | None, held: ProtectedColumn | None, scope: Scope
+    ) -> None:
         using = definition.node("raw_default")
         if rule is not None:
-            if using is not None:
+            made = self._column(0, definition, {})
+            if using is not None and not self._casts_itself(column, using, made, held):
                 raise _defined(rule.label, "ALTER COLUMN TYPE … USING")
-            self._holds(replace(self._column(0, definition, {}), name=column), rule)
+            self._holds(replace(made, name=column), rule)
+            return
         self._expressions.plain(using, scope, "ALTER COLUMN TYPE … USING")
+
+    def _casts_itself(self, column: str, using: Node, made: Column, held: ProtectedColumn | None) -> bool:
+        """TYPE varchar(150) USING "name"::varchar(150), as Django has it: no token changes, and no value would, as the
+        type is not shorter than before."""
+        value, name = using.node("arg"), using.part("typeName", "TypeName")
+        if held is None or using.kind != "TypeCast" or value is None or name is None:
+            return False
+        spec = self._findings.type_of(name)
+        if value.kind != "ColumnRef" or value.strings("fields") != [column] or spec is None:
+            return False
+        texts = held.stored.name in _VARYING and held.facade.name in _VARYING and spec.name in _VARYING
+        before, after = char_limit(held.facade.typmod), char_limit(spec.typmod)
+        wide = after == -1 or (before != -1 and after >= before)
+        return texts and wide and (spec.oid, spec.typmod) == (made.type_oid, made.typmod)
 
     def _rename(self, node: Node) -> StatementPlan:
         relation = node.part("relation", "RangeVar")

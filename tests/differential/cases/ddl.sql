@@ -47,3 +47,6 @@ SELECT * FROM inner_one;
 DROP TABLE later;
 -- refused
 SELECT * FROM later;
+ALTER TABLE customers ALTER COLUMN full_name TYPE varchar(150) USING full_name::varchar(150);
+-- refused
+ALTER TABLE customers ALTER COLUMN full_name TYPE varchar(40) USING full_name::varchar(40);
