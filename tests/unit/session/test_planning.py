@@ -427,3 +427,10 @@ def test_text_of_copy_is_its_own_value() -> None:
     link.server(m.build_copy_response(m.COPY_IN_RESPONSE, m.CopyResponse(0, (0, 0))))
     link.client(m.build_copy_data(b"1\t 007\n2\tb\n"))
     assert link.vault.stored == [("email", b" 007"), ("email", b"b")]
+
+
+def test_of_an_array_the_vault_says_which_elements_are_tokens() -> None:
+    link = Link("viewer")
+    link.client(query("select id from customers where email = any('{a,b}')"))
+    assert any(isinstance(request, Find) for request in link.asked)
+    assert code(Link("viewer"), "select id from customers where email = 'a'") == "may-not-search"

@@ -344,3 +344,22 @@ def test_without_a_table() -> None:
     child = found.without("public", "c1")
     assert ("public", "c1") not in child.protected_tables and not child.awaited
     assert found.without("public", "other").protection is found.protection
+
+
+def test_tokens_of_others_in_one_table_of_a_family_are_in_all() -> None:
+    family = (
+        table(5, "c", column("email")),
+        table(6, "c1", column("email"), parents=(5,)),
+        table(9, "d", column("email")),
+    )
+    catalog = Catalog("shop", 180000, family, (), {})
+    policy = Policy(classes=CLASSES, rules=(rule("c", "email"), rule("d", "email")))
+    found = snapshot(
+        catalog, policy, 1, frozenset(("public.c.email",)), {"public.c1.email": "others", "public.x.y": "z"}
+    )
+    columns = [held for table_ in found.protected_tables.values() for held in table_.values()]
+    assert {held.table: (held.mixed, held.foreign) for held in columns} == {
+        "c": (True, "others"),
+        "c1": (True, "others"),
+        "d": (False, ""),
+    }
