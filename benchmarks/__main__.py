@@ -16,8 +16,8 @@ from tests.kit.servers import Server, create, find
 
 
 @contextmanager
-def with_compiled(server: Server) -> Iterator[int | None]:
-    """The port of a pgveil with compiled modules; None where there is no C compiler."""
+def with_compiled(server: Server) -> Iterator[pgbench.Way | None]:
+    """A pgveil with compiled modules; None where there is no C compiler."""
     if compiled.compiler() is None:
         yield None
         return
@@ -25,7 +25,7 @@ def with_compiled(server: Server) -> Iterator[int | None]:
         pgveil = Pgveil.before(server, "postgres", {"bench": protected.POLICY})
         pgveil.env["PYTHONPATH"] = str(compiled.build(Path(base)))
         with pgveil:
-            yield pgveil.port
+            yield pgbench.Way(pgveil.port, pgveil.pid)
 
 
 def main() -> int:
@@ -40,10 +40,15 @@ def main() -> int:
         with (
             pgbench.pgbouncer(server) as pooler,
             Pgveil.before(server, "postgres", {"bench": protected.POLICY}) as pgveil,
-            with_compiled(server) as compiled_port,
+            with_compiled(server) as compiled_way,
         ):
-            ports = {"direct": server.port, "pgbouncer": pooler, "pgveil": pgveil.port, "compiled": compiled_port}
-            found = {name: port for name, port in ports.items() if port is not None}
+            ways = {
+                "direct": pgbench.Way(server.port),
+                "pgbouncer": pooler,
+                "pgveil": pgbench.Way(pgveil.port, pgveil.pid),
+                "compiled": compiled_way,
+            }
+            found = {name: way for name, way in ways.items() if way is not None}
             pgbench.compare(server, found, 1 if quick else 3, 1 if quick else 5)
             protected.compare(server.dsn(), pgveil.dsn("postgres"), 1 if quick else 3, 1.0 if quick else 3.0)
     finally:
