@@ -297,7 +297,7 @@ class ClientLane:
             self.send(frame, owed)
             return
         message = QueryMessage(planned.text, planned.shape, self.state.settings.codec or "", owed)
-        self._dispatch(message, wanted, about, [])
+        self._dispatch(message, wanted, about, _sought(plan, wanted))
 
     def ending(self, kind: int, plain: Owed | None) -> Owed:
         """The entry of a message that ends in ReadyForQuery; it marks the portals that may die with it."""
@@ -473,7 +473,7 @@ class ClientLane:
         bound = self._planner.bound(plan, about, parts.result_formats)
         bound.rendered, bound.text = statement.rendered, statement.text
         wanted = [self._parameter(parts, statement, index) for index in range(len(plan.inputs))]
-        audited = self._searched(statement)
+        audited = self._searched(statement) + _sought(plan, wanted)
         state.count(bound.context.statement, "protected" if plan.touches else "passed")
         owed = Owed(ledger.BIND, bound, statement)
         owed.change = state.portals.change(parts.portal, bound, state.batch)
@@ -588,3 +588,8 @@ class ClientLane:
         state.note("refusal", facts | {"fingerprint": context.fingerprint})
         known = None if state.snapshot is None else state.snapshot.labelled(refusal.column)
         state.ask(Audit("refuse", () if known is None else (known.class_name,), context, refusal.code), IGNORE)
+
+
+def _sought(plan: Plan, wanted: list[Wanted]) -> list[Wanted]:
+    """What is written and looked for at the same time: it is recorded as a search too."""
+    return [item for place, item in zip(plan.inputs, wanted, strict=True) if place.sought]

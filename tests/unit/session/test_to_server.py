@@ -766,3 +766,16 @@ def test_a_bind_of_what_sql_prepared() -> None:
     assert VALUE not in link.to_server
     link.server(done("PREPARE"), ready()).server(failed("26000"), ready())
     assert VALUE not in link.to_server and [told[b"C"] for told in link.errors()] == [b"0A000"]
+
+
+@pytest.mark.parametrize("literal", [True, False])
+def test_a_value_that_is_written_and_looked_for_is_recorded_as_a_search(literal: bool) -> None:
+    link = Link()
+    new = "not exists (select from customers c where c.email = v.e)"
+    text = f"insert into customers(email) select v.e from (values ({{}})) v(e) where {new}"
+    if literal:
+        link.client(query(text.format("'a@b.c'")))
+    else:
+        link.client(parse(text.format("$1"), b"s", (25,)), bind([b"a@b.c"], name=b"s"), SYNC)
+    assert link.vault.stored == [("email", b"a@b.c")] and link.vault.found == [("email", b"a@b.c")]
+    assert b"a@b.c" not in link.to_server
