@@ -364,22 +364,23 @@ class ServerLane:
         head = self.state.ledger.head()
         if head is None:
             raise ProtocolFault("server", "a row description that was not asked for")
-        bound = head.bound
-        if kind == messages.ROW_DESCRIPTION and bound is not None:
-            outputs = bound.outputs()
-            snapshot = self.state.snapshot
-            if snapshot is not None:
-                try:
-                    frame = reports.describe_rows(frame, outputs, bound, snapshot)
-                except Refusal as drift:
-                    assert self.state.world is not None
-                    self.state.world.moved = True  # for whoever names something protected next
-                    self._pieces.clear()
-                    self.state.fatal(drift)
-                    return
+        bound, snapshot = head.bound, self.state.snapshot
+        if kind == messages.ROW_DESCRIPTION and bound is not None and snapshot is not None:
+            try:
+                frame = reports.describe_rows(frame, bound.outputs(), bound, snapshot)
+            except Refusal as drift:
+                self._drifted(drift)
+                return
         if head.kind in (ledger.DESCRIBE_STATEMENT, ledger.DESCRIBE_PORTAL):
             self.state.ledger.done()
         self._send(frame)
+
+    def _drifted(self, drift: Refusal) -> None:
+        """The server's columns are not those that were planned with."""
+        assert self.state.world is not None
+        self.state.world.moved = True  # for whoever names something protected next
+        self._pieces.clear()
+        self.state.fatal(drift)
 
     def _parameters(self, buf: bytes, body: int, end: int, frame: bytes) -> bytes:
         head = self._expect(ledger.DESCRIBE_STATEMENT)

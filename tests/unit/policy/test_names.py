@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.policy.names import TYPES, BadName, parse_table, parse_type
+from proxy.policy.names import TYPES, BadName, is_moment, parse_table, parse_type, wider_than_value
 from proxy.policy.rules import ValueClass
 from proxy.policy.values import mask
 from proxy.wire.types import Reading, from_canonical
@@ -23,7 +23,9 @@ def test_tables(text: str, parts: tuple[str | None, str, str]) -> None:
     assert parse_table(text) == parts
 
 
-@pytest.mark.parametrize("text", ["", ".", "a", "a.", ".a", "a..b", 'a."b', '"a"b.c', 'a.b"', "a.b.c.d", "a.\0"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "a", "a.", ".a", "a..b", 'a."b', '"a"b.c', 'a.b"', "a.b.c.d", "a.\0", "a." + "b" * 64]
+)
 def test_no_tables(text: str) -> None:
     with pytest.raises(BadName):
         parse_table(text)
@@ -55,6 +57,12 @@ def test_types(text: str, name: str) -> None:
 def test_no_types(text: str) -> None:
     with pytest.raises(BadName):
         parse_type(text)
+
+
+def test_what_kind_of_equality_and_of_value_a_type_has() -> None:
+    assert wider_than_value("numeric") and not wider_than_value("numeric(10,2)")
+    assert is_moment("date") and is_moment("timestamptz(3)")
+    assert not is_moment("numeric(10,2)") and not is_moment(None)
 
 
 @pytest.mark.parametrize(

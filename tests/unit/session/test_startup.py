@@ -3,7 +3,14 @@
 import pytest
 
 from proxy.session.settings import UNKNOWN, Settings
-from proxy.session.startup import default_path, is_physical, note_startup, split_options, without_channel_binding
+from proxy.session.startup import (
+    believes_unbound,
+    default_path,
+    is_physical,
+    note_startup,
+    split_options,
+    without_channel_binding,
+)
 
 
 @pytest.mark.parametrize(
@@ -127,3 +134,11 @@ def test_not_physical(value: bytes) -> None:
 
 def test_mechanisms() -> None:
     assert without_channel_binding([b"A-PLUS", b"A", b"B"]) == [b"A", b"B"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"), [(b"y,,", True), (b"n,,", False), (b"p=tls-server-end-point,,", False), (b"", False)]
+)
+def test_clients_that_could_bind_and_take_the_server_for_one_that_cannot(flag: bytes, expected: bool) -> None:
+    first = flag and flag + b"n=,r=y,y"
+    assert believes_unbound(b"SCRAM-SHA-256\0" + len(first).to_bytes(4, "big") + first) is expected

@@ -3,7 +3,8 @@
 import pytest
 
 from proxy.errors import Bug, Refusal
-from proxy.session.effects import Audit, LoadCatalog, Pause, Resume, Reveal, Tokenise
+from proxy.session.copy_in import BATCH
+from proxy.session.effects import Audit, Failure, LoadCatalog, Pause, Resume, Reveal, Tokenise
 from proxy.session.limits import Limits
 from proxy.session.state import LARGE
 from proxy.wire import messages as m
@@ -482,6 +483,33 @@ def test_the_client_goes_while_rows_wait() -> None:
     assert link.drain().got() == []
 
 
+def test_what_waits_for_a_client_that_has_enough_goes_on_with_it() -> None:
+    link = selecting(Link())
+    link.session.client_full(True)
+    link.server(row(b"1", link.vault.token("email", VALUE)))
+    assert link.got() == [] and not any(isinstance(request, Reveal) for request in link.asked)
+    link.session.client_full(False)
+    assert link.drain().got() == [row(b"1", VALUE)]
+
+
+def test_what_had_come_of_a_row_is_let_go_when_the_link_is_over() -> None:
+    link = selecting(Link())
+    link.server(row(b"1", link.vault.token("email", VALUE))[:-1])
+    link.session.client_eof()
+    link.session.release()
+    assert link.session._servers.frames.pending() == 0 and not link.session._servers.waiting
+
+
+def test_a_link_that_cannot_be_served_ends_when_the_server_is_ready_for_it() -> None:
+    """Before, the server may have a reason of its own to end it, which goes first."""
+    link = Link(world_=Failure(Refusal("vault-unavailable", "the catalog is not there")), ready=False)
+    link.startup()
+    greeting = link.greeting().removesuffix(ready())
+    assert not link.server(greeting).closed and link.got()
+    told = link.server(ready()).errors()[0]
+    assert (told[b"S"], told[b"C"]) == (b"FATAL", b"57P03") and link.closed
+
+
 def test_frames_are_split_as_they_come() -> None:
     assert split(b"Z\0\0\0\5I" * 2) == [ready(), ready()]
 
@@ -598,11 +626,93 @@ def test_the_end_of_a_link_in_the_middle_of_a_row_is_silent() -> None:
 
 def test_a_large_row_of_a_reply_that_failed_is_dropped() -> None:
     link = Link("capped")
-    link.client(parse("select email from customers"), bind(), execute(), parse("x"))
+    link.client(parse("select email from customers"), bind(), execute())
     link.server(PARSED, BOUND)
-    link.got()
     token = link.vault.token("email", VALUE)
-    link.server(*[row(token)] * 4)
-    link.got()
-    link.server(*in_parts(row(LONG)))
-    assert link.to_client == b""
+    assert kinds(link.server(*[row(token)] * 4).got()) == "12E"
+    for part in in_parts(row(LONG)):
+        assert link.server(part).to_client == b""
+    link.client(SYNC).server(failed("22P02"), ready())
+    assert link.got() == [ready()]
+
+
+# ---- COPY -----------------------------------------------------------------------------------------------------------
+
+OUT = m.build_copy_response(m.COPY_OUT_RESPONSE, m.CopyResponse(0, (0, 0)))
+ENDED = m.build_copy_done()
+
+
+def copying(link: Link, text: str = "copy customers (id, email) to stdout") -> Link:
+    link.client(query(text)).server(OUT)
+    assert link.got() == [OUT]
+    return link
+
+
+def copied(*fields: bytes) -> bytes:
+    return m.build_copy_data(b"\t".join(fields) + b"\n")
+
+
+def test_rows_of_copy_are_revealed_by_one_question_what_arrives_together() -> None:
+    link = copying(Link())
+    one, two = link.vault.token("email", VALUE), link.vault.token("email", b"2@b.c")
+    link.server(copied(b"1", one), copied(b"2", two), copied(b"3", rb"\N"), ENDED, done("COPY 3"), ready())
+    shown = [copied(b"1", VALUE), copied(b"2", b"2@b.c"), copied(b"3", rb"\N")]
+    assert link.got() == [*shown, ENDED, done("COPY 3"), ready()]
+    assert [len(request.tokens) for request in link.asked if isinstance(request, Reveal)] == [2]
+
+
+def test_rows_of_copy_that_hold_no_token_ask_nothing() -> None:
+    link = copying(Link())
+    link.server(copied(b"1", rb"\N"), ENDED, done("COPY 1"), ready())
+    assert link.got() == [copied(b"1", rb"\N"), ENDED, done("COPY 1"), ready()]
+    assert not [request for request in link.asked if isinstance(request, Reveal)]
+
+
+def test_a_row_of_copy_that_is_cut_over_frames_is_one() -> None:
+    link = copying(Link())
+    whole = b"1\t" + link.vault.token("email", VALUE)
+    link.server(m.build_copy_data(whole[:20])).server(m.build_copy_data(whole[20:]))
+    link.server(ENDED, done("COPY 1"), ready())
+    assert b"".join(frame[5:] for frame in link.got() if frame[:1] == b"d") == b"1\t" + VALUE
+
+
+def test_many_rows_of_copy_are_asked_for_in_several_questions() -> None:
+    """So that none waits for the last of them, and none is held for long."""
+    link = copying(Link())
+    line = copied(b"1" * 500, link.vault.token("email", VALUE))
+    link.server(line * (2 * BATCH // len(line)))
+    assert len([request for request in link.asked if isinstance(request, Reveal)]) >= 2
+    assert link.got() == [copied(b"1" * 500, VALUE)] * (2 * BATCH // len(line))
+
+
+def test_an_error_ends_a_copy_and_what_follows_is_read_as_itself() -> None:
+    link = copying(Link())
+    link.server(copied(b"1", link.vault.token("email", VALUE)), failed("57014"), ready())
+    assert kinds(link.got()) == "dEZ"
+    copying(link, "copy notes to stdout").server(copied(b"1", b"x"), ENDED, done("COPY 1"), ready())
+    assert link.got() == [copied(b"1", b"x"), ENDED, done("COPY 1"), ready()]
+
+
+def test_more_values_than_the_role_may_see_fail_a_copy_too() -> None:
+    link = copying(Link("capped"))
+    token = link.vault.token("email", VALUE)
+    link.server(*[copied(b"1", token)] * 4).server(copied(b"5", token), ENDED, done("COPY 5"), ready())
+    assert VALUE not in link.to_client
+    assert [told[b"C"] for told in link.errors()] == [b"54000"] and not link.closed
+
+
+def test_rows_from_the_client_are_ours_from_the_servers_answer_on() -> None:
+    link = Link().client(query("copy customers (id, email) from stdin"))
+    link.sent()
+    link.server(m.build_copy_response(m.COPY_IN_RESPONSE, m.CopyResponse(0, (0, 0))))
+    link.client(copied(b"1", VALUE), m.build_copy_done())
+    assert link.sent() == [copied(b"1", link.vault.token("email", VALUE)), m.build_copy_done()]
+
+
+def test_rows_for_a_copy_that_the_server_ended_are_not_sent_on() -> None:
+    link = Link().client(query("copy customers (id, email) from stdin"))
+    link.server(m.build_copy_response(m.COPY_IN_RESPONSE, m.CopyResponse(0, (0, 0))))
+    link.client(copied(b"x", VALUE)).server(failed("22P02"), ready())
+    link.sent()
+    link.client(copied(b"2", VALUE), m.build_copy_done(), query("select 1"))
+    assert link.sent() == [query("select 1")]

@@ -648,6 +648,15 @@ def test_peer_failure_59_copy_inside_a_pipeline() -> None:
     assert kinds(link.got()) == "CZ" and len(link.session.state.ledger) == 0
 
 
+def test_a_message_that_does_not_belong_into_a_copy_says_nothing_to_the_server() -> None:
+    """It ends the connection whatever it says, and it may hold values; so what comes behind it goes nowhere."""
+    link = Link().client(query("copy notes from stdin"))
+    link.server(m.build_copy_response(m.COPY_IN_RESPONSE, m.CopyResponse(0, (0, 0))))
+    link.sent()
+    link.client(query("insert into customers(email) values ('s@cret.de')"), m.build_copy_data(VALUE), COPY_DONE)
+    assert kinds(link.sent()) == "Q" and not link.vault.stored
+
+
 def test_copy_that_fails_half_way_while_data_still_comes() -> None:
     """The server would ignore them."""
     link = Link().client(query("copy notes from stdin"))
