@@ -59,7 +59,7 @@ def permit_input(place: Input, access: Access) -> None:
 def permit_value(place: Input, access: Access) -> None:
     """As `permit_input` for what is a value, not a token."""
     name, label = place.column.class_name, place.column.label
-    if place.use == "search" and not access.may_search(name):
+    if (place.use == "search" or place.sought) and not access.may_search(name):
         raise Refusal(
             "may-not-search",
             f"{_who(access)} may not search column {label} by value",

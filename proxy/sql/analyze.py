@@ -316,7 +316,7 @@ class _Reading:
         if not self.alone:
             raise unsupported("PREPARE of a statement on a protected table beside other statements", "Send it alone.")
         self._operators()
-        outputs = queries.query(query, Scope())
+        outputs = queries.top(query)
         self._all_parameters(query)
         held = outputs.held()
         if held is not None and outputs.opaque:

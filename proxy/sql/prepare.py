@@ -56,7 +56,8 @@ class Preparation:
             self._expressions.plain(name, Scope(), "a type")
         self._same_numbers(max([n.number("number") for n in walk(query) if n.kind == "ParamRef"], default=0))
         inputs = [place for place in self._findings.inputs if place.param is not None]
-        searched = next((p.column for p in self._findings.inputs if p.param is None and p.use == "search"), None)
+        fixed = [place for place in self._findings.inputs if place.param is None]
+        searched = next((place.column for place in fixed if place.use == "search" or place.sought), None)
         if searched is not None:  # each EXECUTE would be a search that no record shows
             raise refuse(searched, "a literal that PREPARE looks for", hint="Make it a parameter.")
         typed = {place.param: place for place in inputs}

@@ -106,6 +106,23 @@ PREPARE p (text) AS SELECT id FROM customers WHERE email = $1 OR note = $1;
 PREPARE p AS SELECT id FROM customers WHERE email = 'a@x';
 -- refused: unsupported-expression public.customers.email
 
+-- case: PREPARE that looks for a literal that it stores
+PREPARE p AS INSERT INTO newsletter SELECT 1, e FROM (VALUES ('a@x')) n(e) WHERE NOT EXISTS (SELECT FROM newsletter x WHERE x.email = n.e);
+-- refused: unsupported-expression public.newsletter.email
+
+-- case: PREPARE that returns what it looks for
+PREPARE p AS WITH v AS (VALUES ($1::text)) SELECT column1 FROM v WHERE column1 = (SELECT email FROM customers LIMIT 1);
+-- refused: unsupported-expression public.customers.email
+
+-- case: PREPARE that returns what it looks for, of a subquery
+PREPARE p AS SELECT t.x, c.id FROM (SELECT $1::text AS x) t JOIN customers c ON c.email = t.x;
+-- refused: unsupported-expression public.customers.email
+
+-- case: PREPARE with a parameter in the result, beside a protected column
+PREPARE p AS SELECT $1::text, email FROM customers;
+-- sends: same
+-- effects: prepare p
+
 -- case: PREPARE beside other statements
 PREPARE p AS SELECT email FROM customers; EXECUTE p;
 -- refused: unsupported-statement

@@ -167,8 +167,11 @@ def test_a_value_is_looked_for_by_those_who_may_only() -> None:
     """Who compares with tokens gets that far; the column is named, which the vault could not."""
     email = SHOP.snapshot.protected_tables[("public", "customers")]["email"]
     search, write = Input(email, "search"), Input(email, "write")
+    both = Input(email, "write", sought=True)
     permit_value(write, levels("token"))
+    permit_value(both, levels("reveal"))
     permit_value(search, Access("r", "token", search=("email",)))
-    with pytest.raises(Refusal) as caught:
-        permit_value(search, levels("token"))
-    assert (caught.value.code, caught.value.column) == ("may-not-search", "public.customers.email")
+    for place in (search, both):
+        with pytest.raises(Refusal) as caught:
+            permit_value(place, levels("token"))
+        assert (caught.value.code, caught.value.column) == ("may-not-search", "public.customers.email")
