@@ -47,9 +47,8 @@ class Admin:
         if isinstance(self._endpoint, Unix):
             raise Unavailable("the admin port", "it must be host:port")
         handler = type("Handler", (_Handler,), {"admin": self, "timeout": REQUEST_TIMEOUT})
-        server = _server_class(self._endpoint.host)
         try:
-            self._server = server((self._endpoint.host, self._endpoint.port), handler)
+            self._server = _Server((self._endpoint.host, self._endpoint.port), handler)
         except OSError as error:
             raise Unavailable(f"the admin address {self._endpoint}", error.strerror or "can't listen") from None
         threading.Thread(target=self._server.serve_forever, name="admin", daemon=True).start()
@@ -72,52 +71,53 @@ class Admin:
         return 404, "application/json", b'{"status": "error", "message": "no such page"}\n'
 
 
-def _server_class(host: str) -> type[ThreadingHTTPServer]:
-    class Server(ThreadingHTTPServer):
-        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        daemon_threads = True
-        request_queue_size = 64
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
-        def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-            self.open: dict[socket.socket, float] = {}  # connection -> when it came, oldest first
-            super().__init__(address, handler)
 
-        def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-            """A thread for each, so there is a bound. Over it the oldest go: a scraper's take milliseconds, those that
-            last are sent a byte now and then to hold them."""
-            assert isinstance(request, socket.socket)
-            now = time.monotonic()
-            crowded = len(self.open) - MOST_CONNECTIONS + 1
-            for number, (other, came) in enumerate(list(self.open.items())):
-                if number < crowded or now - came > LONGEST_REQUEST:
-                    self._end(other)
-            self.open[request] = now
-            super().process_request(request, client_address)
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
 
-        def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-            if isinstance(request, socket.socket):
-                self.open.pop(request, None)
-            super().shutdown_request(request)
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = _family(address[0])
+        self.open: dict[socket.socket, float] = {}  # connection -> when it came, oldest first
+        super().__init__(address, handler)
 
-        def _end(self, request: socket.socket) -> None:
-            """Its thread, which waits for it, sees the end and closes it."""
+    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        """A thread for each, so there is a bound. Over it the oldest go: a scraper's take milliseconds, those that
+        last are sent a byte now and then to hold them."""
+        assert isinstance(request, socket.socket)
+        now = time.monotonic()
+        crowded = len(self.open) - MOST_CONNECTIONS + 1
+        for number, (other, came) in enumerate(list(self.open.items())):
+            if number < crowded or now - came > LONGEST_REQUEST:
+                self._end(other)
+        self.open[request] = now
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        if isinstance(request, socket.socket):
             self.open.pop(request, None)
-            with contextlib.suppress(OSError):
-                request.shutdown(socket.SHUT_RDWR)
+        super().shutdown_request(request)
 
-        def server_bind(self) -> None:
-            """HTTPServer's own asks DNS for its name, which may take long and is used for nothing here."""
-            TCPServer.server_bind(self)
-            self.server_name, self.server_port = host, self.server_address[1]
+    def _end(self, request: socket.socket) -> None:
+        """Its thread, which waits for it, sees the end and closes it."""
+        self.open.pop(request, None)
+        with contextlib.suppress(OSError):
+            request.shutdown(socket.SHUT_RDWR)
 
-        def handle_error(self, request: object, client_address: object) -> None:
-            """Counted; the text that socketserver would print could hold anything."""
-            error = sys.exc_info()[1]
-            if not isinstance(error, OSError):  # a scraper that left
-                count("errors", kind=type(error).__name__)
-                log("admin-broken", "error", error=type(error).__name__[:64])
+    def server_bind(self) -> None:
+        """HTTPServer's own asks DNS for its name, which may take long and is used for nothing here."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
-    return Server
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Counted; the text that socketserver would print could hold anything."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):  # a scraper that left
+            count("errors", kind=type(error).__name__)
+            log("admin-broken", "error", error=type(error).__name__[:64])
 
 
 class _Handler(BaseHTTPRequestHandler):

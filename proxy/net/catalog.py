@@ -242,6 +242,22 @@ async def _holds_plaintext(connection: "asyncpg.Connection[Any]", column: Protec
 
 
 async def _read(connection: "asyncpg.Connection[Any]", path: str, expressions: bool) -> Catalog:
+    runs = await _runs(connection)
+    relations = await _relations(connection, await _columns(connection, expressions), runs)
+    functions = [
+        Function(p["oid"], p["nspname"], p["proname"], p["lanname"], p["source"])
+        for p in await connection.fetch(FUNCTIONS)
+    ]
+    database: str = await connection.fetchval("SELECT pg_catalog.current_database()")
+    version = int(await connection.fetchval("SELECT pg_catalog.current_setting('server_version_num')"))
+    paths, switched = await _paths(connection, path)
+    unnamed = frozenset(runs[(0, False)])
+    usable = await _schemas(connection, version)
+    return Catalog(database, version, relations, tuple(functions), paths, switched, usable, unnamed)
+
+
+async def _columns(connection: "asyncpg.Connection[Any]", expressions: bool) -> dict[int, list[Column]]:
+    """By the relation's OID."""
     columns: dict[int, list[Column]] = defaultdict(list)
     for a in await connection.fetch(COLUMNS, expressions):
         columns[a["attrelid"]].append(
@@ -258,53 +274,59 @@ async def _read(connection: "asyncpg.Connection[Any]", path: str, expressions: b
                 a["plain"],
             )
         )
-    reads: dict[int, list[int]] = defaultdict(list)
-    for r in await connection.fetch(DEPENDS):
-        reads[r["ev_class"]].append(r["refobjid"])
-    parents: dict[int, list[int]] = defaultdict(list)
-    for i in await connection.fetch(PARENTS):
-        parents[i["inhrelid"]].append(i["inhparent"])
+    return columns
+
+
+async def _runs(connection: "asyncpg.Connection[Any]") -> dict[tuple[int, bool], list[int]]:
+    """(the relation's OID, whether to read it is enough) -> OIDs of functions."""
+    runs: dict[tuple[int, bool], list[int]] = defaultdict(list)
+    for f in await connection.fetch(RUNS):
+        runs[(f["relation"], f["reads"])].append(f["function"])
+    return runs
+
+
+async def _pairs(connection: "asyncpg.Connection[Any]", query: str) -> dict[int, list[int]]:
+    """The first column of what `query` gives -> the second ones."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for row in await connection.fetch(query):
+        found[row[0]].append(row[1])
+    return found
+
+
+async def _relations(
+    connection: "asyncpg.Connection[Any]",
+    columns: dict[int, list[Column]],
+    runs: dict[tuple[int, bool], list[int]],
+) -> tuple[Relation, ...]:
+    reads, parents = await _pairs(connection, DEPENDS), await _pairs(connection, PARENTS)
+    changes = await _pairs(connection, CHANGES)
     triggers: dict[int, list[int]] = defaultdict(list)
     arguments: dict[int, str] = defaultdict(str)
     for t in await connection.fetch(TRIGGERS):
         triggers[t["tgrelid"]].append(t["tgfoid"])
         arguments[t["tgrelid"]] += t["args"] + " "
     keys = {k["partrelid"]: (k["strategy"], tuple(sorted({*k["columns"]} - {0}))) for k in await connection.fetch(KEYS)}
-    runs: dict[tuple[int, bool], list[int]] = defaultdict(list)
-    for f in await connection.fetch(RUNS):
-        runs[(f["relation"], f["reads"])].append(f["function"])
-    changes: dict[int, list[int]] = defaultdict(list)
-    for k in await connection.fetch(CHANGES):
-        changes[k["confrelid"]].append(k["conrelid"])
-    relations = [
-        Relation(
-            c["oid"],
-            c["nspname"],
-            c["relname"],
-            c["relkind"],
-            tuple(columns[c["oid"]]),
-            tuple(reads[c["oid"]]),
-            tuple(parents[c["oid"]]),
-            c["relpersistence"] == "t",
-            tuple(triggers[c["oid"]]),
-            arguments[c["oid"]].strip(),
-            keys.get(c["oid"], ("", ())),
-            tuple(sorted(runs[(c["oid"], True)])),
-            tuple(sorted(runs[(c["oid"], False)])),
-            tuple(sorted(changes[c["oid"]])),
-        )
-        for c in await connection.fetch(RELATIONS)
-    ]
-    functions = [
-        Function(p["oid"], p["nspname"], p["proname"], p["lanname"], p["source"])
-        for p in await connection.fetch(FUNCTIONS)
-    ]
-    database: str = await connection.fetchval("SELECT pg_catalog.current_database()")
-    version = int(await connection.fetchval("SELECT pg_catalog.current_setting('server_version_num')"))
-    paths, switched = await _paths(connection, path)
-    unnamed = frozenset(runs[(0, False)])
-    usable = await _schemas(connection, version)
-    return Catalog(database, version, tuple(relations), tuple(functions), paths, switched, usable, unnamed)
+    return tuple(
+        [
+            Relation(
+                oid := c["oid"],
+                c["nspname"],
+                c["relname"],
+                c["relkind"],
+                tuple(columns[oid]),
+                tuple(reads[oid]),
+                tuple(parents[oid]),
+                c["relpersistence"] == "t",
+                tuple(triggers[oid]),
+                arguments[oid].strip(),
+                keys.get(oid, ("", ())),
+                tuple(sorted(runs[(oid, True)])),
+                tuple(sorted(runs[(oid, False)])),
+                tuple(sorted(changes[oid])),
+            )
+            for c in await connection.fetch(RELATIONS)
+        ]
+    )
 
 
 async def _schemas(connection: "asyncpg.Connection[Any]", version: int) -> Schemas:

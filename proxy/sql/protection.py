@@ -65,17 +65,8 @@ def lay(
 ) -> Protection:
     """Lay `policy` over `catalog`. Total: what doesn't fit is closed and in `drift`. mixed, foreign: labels of such
     columns, see `ProtectedColumn`."""
-    relations = {(r.schema, r.name): r for r in catalog.relations if not r.temporary}
-    rules: dict[Name, list[Rule]] = {}
-    for rule in policy.rules_for(catalog.database):
-        rules.setdefault((rule.schema, rule.table), []).append(rule)
     work = _Work(policy)
-    for name, of_table in rules.items():
-        relation = relations.get(name)
-        if relation is None:
-            work.awaited[name] = tuple(of_table)
-        else:
-            work.protect(relation, of_table)
+    work.place(catalog)
     work.part(catalog.relations)
     work.inherit(catalog.relations)
     work.mix(catalog.relations, mixed, foreign)
@@ -114,6 +105,19 @@ class _Work:
 
     def named(self) -> set[str]:
         return {name for part in (self.columns, self.closed, self.awaited) for _, name in part}
+
+    def place(self, catalog: Catalog) -> None:
+        """Find the tables of the rules."""
+        relations = {(r.schema, r.name): r for r in catalog.relations if not r.temporary}
+        rules: dict[Name, list[Rule]] = {}
+        for rule in self.policy.rules_for(catalog.database):
+            rules.setdefault((rule.schema, rule.table), []).append(rule)
+        for name, of_table in rules.items():
+            relation = relations.get(name)
+            if relation is None:
+                self.awaited[name] = tuple(of_table)
+            else:
+                self.protect(relation, of_table)
 
     def protect(self, relation: Relation, rules: list[Rule]) -> None:
         found: dict[str, ProtectedColumn] = {}

@@ -92,18 +92,18 @@ def test_it_asks_no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "bind", lambda *_: None)
     monkeypatch.setattr(socket.socket, "listen", lambda *_: None)
     monkeypatch.setattr(socket.socket, "getsockname", lambda *_: ("127.0.0.1", 9187))
-    server = app._server_class("127.0.0.1")(("127.0.0.1", 9187), app._Handler)
-    assert (server.server_name, server.server_port) == ("127.0.0.1", 9187)  # type: ignore[attr-defined]
+    server = app._Server(("127.0.0.1", 9187), app._Handler)
+    assert (server.server_name, server.server_port) == ("127.0.0.1", 9187)
     server.server_close()
 
 
 def test_ipv6() -> None:
-    assert app._server_class("::1").address_family == socket.AF_INET6
-    assert app._server_class("127.0.0.1").address_family == socket.AF_INET
+    assert app._family("::1") == socket.AF_INET6
+    assert app._family("127.0.0.1") == socket.AF_INET
 
 
 def test_an_error_is_counted_and_its_text_told_to_nobody(capsys: pytest.CaptureFixture[str]) -> None:
-    server: Any = app._server_class("127.0.0.1")
+    server: Any = app._Server
 
     def errors() -> float:
         return REGISTRY.get_sample_value("pgveil_errors_total", {"kind": "LookupError"}) or 0.0
