@@ -20,8 +20,11 @@ Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
 # A link in a chain takes some 250 bytes of C stack: 8,000 links stay below 2 MB, a small thread's stack.
 MAX_CHAIN: Final = 8_000
+# `<<` and `==` are operators that chain, as OPERATOR(pg_catalog.=) is; <, =, <= and <> do not (gram.y, %nonassoc).
 _CHAINED: Final = re.compile(
-    rb"[-+*/%^|&~!@#?`\[]|::|\b(?:join|union|except|intersect|not|is|collate|at|isnull|notnull|escape)\b", re.IGNORECASE
+    rb"[-+*/%^|&~!@#?`\[]|::|(?<![<>=])(?!(?:<=|>=|<>|=>)(?![<>=]))[<>=]{2,}"
+    rb"|\b(?:join|union|except|intersect|not|is|collate|at|isnull|notnull|escape|operator)\b",
+    re.IGNORECASE,
 )
 _OUTSIDE: Final = re.compile(rb"\"[^\"]*+\"|'[^']*+'|\$\$[^$]*+\$\$|--[^\n\r]*+|/\*")
 _COMMENT_MARK: Final = re.compile(rb"/\*|\*/")

@@ -72,7 +72,10 @@ def test_nul() -> None:
     assert refusal(b"select 1\0").code == "syntax"
 
 
-@pytest.mark.parametrize("link", [b"+1", b"::int", b"[1]", b" union select 1"])
+@pytest.mark.parametrize(
+    "link",
+    [b"+1", b"::int", b"[1]", b" union select 1", b"<<1", b" >> 1", b"==1", b"<=>1", b" operator(pg_catalog.=) 1"],
+)
 def test_chains_that_would_run_the_c_stack_over(link: bytes) -> None:
     assert refusal(b"select 1" + link * 2 * MAX_CHAIN).code == "statement-too-large"
 
@@ -80,6 +83,12 @@ def test_chains_that_would_run_the_c_stack_over(link: bytes) -> None:
 def test_too_deep_a_tree_is_a_recursion_error() -> None:
     with pytest.raises(RecursionError):
         parse(b"select 1" + b"+1" * 5000)
+
+
+@pytest.mark.parametrize("condition", [b"a = 1", b"a <= 1", b"a <> 1", b"a=>1", b"a < 1"])
+def test_many_comparisons_are_no_chain(condition: bytes) -> None:
+    """f(a => 1) is no operator."""
+    assert len(parse(b"select f(" + condition + b")" + (b", f(" + condition + b")") * 2 * MAX_CHAIN)) == 1
 
 
 def test_a_long_flat_list_is_fine() -> None:
