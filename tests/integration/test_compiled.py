@@ -55,3 +55,16 @@ def test_it_serves(made: Path, pg18: Server) -> None:
             found = app.execute("SELECT id, email FROM people WHERE email = %s", ("u7@x.de",)).fetchall()
             assert found == [(7, "u7@x.de")]
             assert len(app.execute("SELECT email FROM people").fetchall()) == 99
+
+
+@pytest.mark.parametrize(
+    "env", [{"PGVEIL_COMPILE": "0"}, {"PGVEIL_COMPILE": "", "CC": "false"}], ids=["asked", "broken compiler"]
+)
+def test_without_a_compiler_it_is_the_plain_package(tmp_path: Path, env: dict[str, str]) -> None:
+    made = compiled.build(tmp_path, **env)
+    assert not list(made.rglob("*.so")) and (made / "proxy" / "session" / "to_server.py").exists()
+
+
+def test_a_compiler_that_fails_is_told_where_compiling_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        compiled.build(tmp_path, PGVEIL_COMPILE="1", CC="false")

@@ -15,15 +15,16 @@ def compiler() -> str | None:
     return shutil.which("cc") or shutil.which("gcc")
 
 
-def build(base: Path) -> Path:
-    """A directory to put on PYTHONPATH. RuntimeError with pip's words where it can't be built."""
+def build(base: Path, **env: str) -> Path:
+    """A directory to put on PYTHONPATH. env: beside this process's; it is compiled unless that says otherwise.
+    RuntimeError with pip's words where it can't be built."""
     source = base / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "build_backend.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     shutil.copytree(ROOT / "proxy", source / "proxy", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     argv = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(base), str(source)]
-    done = subprocess.run(argv, env=os.environ | {"PGVEIL_COMPILE": "1"}, capture_output=True, text=True)
+    done = subprocess.run(argv, env=os.environ | {"PGVEIL_COMPILE": "1"} | env, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
     (wheel,) = base.glob("*.whl")
