@@ -4,7 +4,7 @@ Each writer has a chain of its own, numbered from 1 without gaps. A row's hash c
 changed, removed, reordered or inserted row breaks the chain; the signed head (HMAC under the audit key) tells where
 it ends, so that rows cut off at the end are missed. A process opens with a `start` row that names the heads of other
 writers, so that a writer's whole trail can't vanish unseen. What no chain shows: a store put back to an older copy,
-heads and all; for that, keep a head elsewhere (`audit export`).
+heads and all; for that, `audit verify --head` takes a head that was noted elsewhere.
 
 Invariant: the hash is over the stored bytes as they are; verification re-serialises nothing.
 """
