@@ -20,6 +20,7 @@ from proxy.wire.types import (
     decode_array,
     element_of,
     equal_value,
+    format_type,
     to_canonical,
     value_type,
 )
@@ -109,11 +110,9 @@ def _fit(place: Input, source: TypeSpec, value: bytes, reading: Reading) -> byte
         if place.use == "search":
             return equal_value(source, facade, value, reading)
         made = apply_cast(source, facade, value, reading)
-        if place.sought and made != equal_value(source, facade, value, reading):
-            raise BadValue("unsupported-type", f"a value that is stored as {facade.name} and compared as {source.name}")
+        _meant_once(place, source, made, equal_value(source, facade, value, reading) if place.sought else made)
         return made
-    if place.use == "search":
-        facade = TypeSpec(facade.name, facade.oid, facade.size)
+    bare = TypeSpec(facade.name, facade.oid, facade.size)
     if not _comparable(place, source.name, facade.name):
         raise Refusal(
             "unsupported-type",
@@ -121,14 +120,28 @@ def _fit(place: Input, source: TypeSpec, value: bytes, reading: Reading) -> byte
             "Give the value as text or cast it to the column's type.",
             column=place.column.label,
         )
-    if place.use == "search" and facade.name == "bpchar" and source.name != "bpchar" and value.endswith(b" "):
+    if _compared(place) and facade.name == "bpchar" and source.name != "bpchar" and value.endswith(b" "):
         raise Refusal(
             "unsupported-type",
             f"column {place.column.label} is of type character, and the value is text that ends in blanks",
             "PostgreSQL compares these as text, where the blanks count: send the value without them.",
             column=place.column.label,
         )
-    return to_canonical(facade, value, 0, UTF8_ISO)
+    made = to_canonical(bare if place.use == "search" else facade, value, 0, UTF8_ISO)
+    _meant_once(place, source, made, to_canonical(bare, value, 0, UTF8_ISO) if place.sought else made)
+    return made
+
+
+def _compared(place: Input) -> bool:
+    return place.use == "search" or place.sought
+
+
+def _meant_once(place: Input, source: TypeSpec, stored: bytes, compared: bytes | None) -> None:
+    """A value that is stored and compared has one token for both: raises BadValue where assignment changes it (rounds
+    it, cuts blanks off), so that it would not be equal to what it is stored as."""
+    if stored != compared:
+        both = f"stored as {format_type(place.column.facade)} and compared as {format_type(source)}"
+        raise BadValue("unsupported-type", f"a value that is {both}")
 
 
 def _converted(source: str, facade: str) -> bool:
@@ -139,7 +152,7 @@ def _converted(source: str, facade: str) -> bool:
 def _comparable(place: Input, source: str, facade: str) -> bool:
     if source == facade or (source in TEXT_FAMILY and facade in TEXT_FAMILY):
         return True
-    return place.use == "write" and facade in TEXT_FAMILY and source in ASSIGNED_TO_TEXT
+    return not _compared(place) and facade in TEXT_FAMILY and source in ASSIGNED_TO_TEXT
 
 
 def items(place: Input, values: tuple[bytes | None, ...], access: Access) -> tuple[Item, ...]:

@@ -69,3 +69,13 @@ UPDATE customers SET (email, full_name) = ($1, $2) WHERE id = $3 RETURNING email
 UPDATE customers SET email = CASE WHEN id = $1 THEN $2 ELSE email END;
 UPDATE customers SET id = id + 1000 WHERE email = 'Ann@x.org' RETURNING id;
 UPDATE measures SET n = 1 WHERE id = 1;
+
+-- Values that are stored and compared: one token stands for both only where assignment leaves them as they are.
+UPDATE codes t SET code = v.w FROM (VALUES (1, 'A-1'), (2, 'B-2')) v (id, w) WHERE v.w = t.code AND v.id = t.id RETURNING t.id;
+-- refused
+UPDATE codes t SET code = v.w FROM (VALUES (1, 'A-1'), (2, 'B-2  ')) v (id, w) WHERE v.w = t.code AND v.id = t.id RETURNING t.id;
+UPDATE measures t SET balance = v.w FROM (VALUES (1, 10.50), (2, 1.0)) v (id, w) WHERE v.w = t.balance AND v.id = t.id RETURNING t.id;
+-- refused
+UPDATE measures t SET balance = v.w FROM (VALUES (1, 10.499)) v (id, w) WHERE v.w = t.balance RETURNING t.id;
+-- refused
+INSERT INTO customers (id, full_name) SELECT v.id, v.w FROM (VALUES (51, 'x123456789x123456789x123456789x123456789x123456789x123456789 ')) v (id, w) WHERE NOT EXISTS (SELECT 1 FROM customers c WHERE c.full_name = v.w);

@@ -167,9 +167,30 @@ def test_a_declared_type_beside_values_of_another(context: str, facade: str, oid
     assert refused.value.code == "unsupported-type"
 
 
-def test_a_value_that_is_stored_and_compared_has_to_be_one() -> None:
-    where = replace(place("date", "write"), sought=True)
-    assert value(where, b"2000-01-02 00:00", oid=1114) == b"2000-01-02"
+@pytest.mark.parametrize(
+    ("facade", "context", "same", "other"),
+    [
+        ("date", "timestamp", b"2000-01-02 00:00", b"2000-01-02 10:00"),
+        ("int4", "numeric", b"5.0", b"5.4"),
+        ("numeric(10,2)", "numeric", b"100", b"99.999"),
+        ("varchar(3)", "text", b"abc", b"abc  "),
+        ("char(3)", "text", b"abc", b"ab "),
+    ],
+)
+def test_a_value_that_is_stored_and_compared_has_to_be_one(
+    facade: str, context: str, same: bytes, other: bytes
+) -> None:
+    """Assignment would round it, or cut its blanks off."""
+    where = replace(place(facade, "write"), context=parse_type(context))
+    assert value(replace(where, sought=True), same) == value(where, same)
     with pytest.raises(Refusal) as refused:
-        value(where, b"2000-01-02 10:00", oid=1114)
+        value(replace(where, sought=True), other)
+    assert refused.value.code == "unsupported-type"
+
+
+def test_an_integer_that_is_assigned_to_text_and_compared_with_it() -> None:
+    where = replace(place("text", "write"), context=parse_type("int4"))
+    assert value(where, b"5") == b"5"
+    with pytest.raises(Refusal) as refused:
+        value(replace(where, sought=True), b"5")
     assert refused.value.code == "unsupported-type"
