@@ -366,6 +366,9 @@ class Definitions:
     def _index(self, node: Node) -> StatementPlan:
         relation = node.part("relation", "RangeVar")
         assert relation is not None
+        altered = self._tables.changed(relation)
+        if altered is not None and self._indexable(node, altered):
+            return StatementPlan("create", (f"{altered[0]}.{altered[1]}",))
         table = self._tables.find(relation)
         scope = Scope((table.range(None, [], True),))
         for element in node.nodes("indexParams"):
@@ -379,6 +382,19 @@ class Definitions:
             self._expressions.plain(element.node("expr"), scope, "CREATE INDEX on an expression")
         self._expressions.plain(node.node("whereClause"), scope, "CREATE INDEX … WHERE")
         return StatementPlan("create", tuple(self._tables.touched))
+
+    def _indexable(self, node: Node, name: Name) -> bool:
+        """Whether an index may be made on a table that this transaction altered, as migrations do: one of columns alone
+        asks nothing of values. UNIQUE compares them; as columns may have other names by now, all have to stand that."""
+        if "whereClause" in node.fields or any("expr" in element.fields for element in node.nodes("indexParams")):
+            return False
+        if not node.flag("unique"):
+            return node.text("accessMethod") in ("btree", "hash", "")
+        snapshot = self._tables.snapshot
+        held = snapshot.protection.columns.get(name, {}).values()
+        classes = [snapshot.policy.classes[rule.class_name] for rule in self._tables.rules(name)]
+        sound = all(c.deterministic and not c.mixed and not c.foreign for c in held)
+        return name in snapshot.relations and sound and all(known.deterministic for known in classes)
 
     def _view(self, node: Node) -> StatementPlan:
         view, query = node.part("view", "RangeVar"), node.node("query")

@@ -176,6 +176,11 @@ class Tables:
                 return (schema, name)
         return ("", name)
 
+    def changed(self, node: Node) -> Name | None:
+        """Which table a definition names, if this transaction has closed it. Raises Refusal if that is not certain."""
+        name = None if self.snapshot.moved == ANYTHING else self.named(node)
+        return name if name in self.snapshot.overlaid else None
+
     def creation_schema(self, name: str) -> str:
         """Where CREATE without a schema puts a relation. Raises Refusal if that is not certain."""
         schemas = {schema for schema, known in self._guarded if known == name}

@@ -300,6 +300,24 @@ CREATE INDEX ON customers (email);
 CREATE INDEX ON customers (lower(email));
 -- refused: unsupported-expression
 
+-- case: index on a column that the same migration adds
+ALTER TABLE customers ADD COLUMN nick varchar(50); CREATE INDEX IF NOT EXISTS nicks ON customers (nick, email varchar_pattern_ops DESC) INCLUDE (id);
+-- sends: same
+-- effects: ddl
+
+-- case: unique index on a table that the same migration alters
+ALTER TABLE newsletter ALTER COLUMN email TYPE varchar(200); CREATE UNIQUE INDEX ON newsletter (email);
+-- sends: same
+-- effects: ddl
+
+-- case: unique index on a table that the same migration alters, some of whose tokens are random
+ALTER TABLE customers RENAME COLUMN street TO road; CREATE UNIQUE INDEX ON customers (road);
+-- refused: changed-in-transaction
+
+-- case: index with an expression on a table that the same migration alters
+ALTER TABLE customers ADD COLUMN nick text; CREATE INDEX ON customers (lower(nick));
+-- refused: changed-in-transaction
+
 -- case: index with a value in it
 CREATE INDEX ON customers (id) WHERE email = 'a@x';
 -- refused: unsupported-statement

@@ -368,6 +368,34 @@ def test_create_index(index: str, expected: str) -> None:
     assert code(f"create index on customers {index}") == expected
 
 
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        ("index on folk (email, new)", ""),
+        ("index on folk using hash (email)", ""),
+        ("unique index on folk (email)", ""),
+        ("index on folk using gin (email)", CLOSED),
+        ("index on folk (id) where id > 3", CLOSED),
+        ("index on folk ((new))", CLOSED),
+        ("unique index on customers (id)", CLOSED),
+        ("unique index on later (id)", CLOSED),
+    ],
+)
+def test_index_on_a_table_that_the_transaction_altered(index: str, expected: str) -> None:
+    within = SHOP
+    for table in ("folk", "customers", "later"):
+        within = within.closed_by("public", table, "changed")
+    assert code(f"create {index}", within=within) == expected
+
+
+def test_unique_index_on_an_altered_table_with_values_from_before() -> None:
+    folk = SHOP.protection.columns["public", "folk"]
+    mixed = {**SHOP.protection.columns, ("public", "folk"): {"email": replace(folk["email"], mixed=True)}}
+    before = replace(SHOP, protection=replace(SHOP.protection, columns=mixed)).closed_by("public", "folk", "changed")
+    assert code("create unique index on folk (email)", within=before) == CLOSED
+    assert code("create index on folk (email)", within=before) == ""
+
+
 def test_create_unique_index() -> None:
     """Tokens have to be equal where values are."""
     assert code("create unique index on customers (email, id)") == ""

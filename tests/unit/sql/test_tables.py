@@ -137,6 +137,14 @@ def test_a_table_that_the_transaction_changed() -> None:
     assert found("orders", None, within) == "ambiguous-relation"
 
 
+def test_which_table_a_definition_names_that_the_transaction_changed() -> None:
+    within = SHOP.closed_by("app", "orders", "its columns changed")
+    assert tables(within=within).changed(item("orders")) == ("app", "orders")
+    assert tables(within=within).changed(item("people")) is None
+    assert tables(("plain",), within).changed(item("orders")) is None
+    assert tables(within=replace(within, moved=ANYTHING)).changed(item("orders")) is None
+
+
 def test_a_table_that_is_not_there_is_refused_in_the_servers_words() -> None:
     for name in ("later", "app.later"):
         with pytest.raises(Refusal) as caught:
