@@ -61,7 +61,7 @@ def _place(
     before = len(findings.inputs)
     for term in choice.terms:
         _one(term, choice, column, use, findings, meeting, context)
-    choice.fate.places += range(before, len(findings.inputs))
+    choice.fate.places.update(dict.fromkeys(range(before, len(findings.inputs))))
     for other in choice.against:  # of text, so that both are the column's as they are
         if column.facade.name not in VARYING or choice.casts:
             raise refuse(column, choice.what)
@@ -92,7 +92,7 @@ def _one(
         held = decided(term, findings)
         if held is not None:
             findings.used(term.fate.places, use)
-            choice.fate.places += term.fate.places
+            choice.fate.places.update(term.fate.places)
             meeting.column(held.source)
         else:
             _place(term, column, use, findings, meeting, context)
@@ -100,11 +100,22 @@ def _one(
         raise refuse(column, f"{choice.what} with a computed value")
 
 
-def common(choice: Choice, column: ProtectedColumn, findings: Findings) -> TypeSpec | None:
-    """The type of its values, without a modifier; None if none of them has one. Raises Refusal."""
+Known = dict[int, TypeSpec | None]  # by a choice's fate: one may be in others any number of times
+
+
+def common(choice: Choice, column: ProtectedColumn, findings: Findings, known: Known | None = None) -> TypeSpec | None:
+    """The type of its values, without a modifier; None if none of them has one. Raises Refusal. known: of choices that
+    were looked at."""
+    known = {} if known is None else known
+    if id(choice.fate) not in known:
+        known[id(choice.fate)] = _common(choice, column, findings, known)
+    return known[id(choice.fate)]
+
+
+def _common(choice: Choice, column: ProtectedColumn, findings: Findings, known: Known) -> TypeSpec | None:
     found: TypeSpec | None = None
     for term in choice.terms:
-        spec = _type(term, column, findings)
+        spec = _type(term, column, findings, known)
         if spec is None or found is None:
             found = found or spec
         elif spec.name != found.name and not {spec.name, found.name} <= VARYING:
@@ -112,12 +123,12 @@ def common(choice: Choice, column: ProtectedColumn, findings: Findings) -> TypeS
     return found
 
 
-def _type(term: Term, column: ProtectedColumn, findings: Findings) -> TypeSpec | None:
+def _type(term: Term, column: ProtectedColumn, findings: Findings, known: Known) -> TypeSpec | None:
     """None: unknown, as a string literal or a parameter alone is."""
     if isinstance(term, Held):
         return _bare(term.column.facade)
     if isinstance(term, Choice):
-        found = _specs(term.casts, column, findings)[-1:] or (common(term, column, findings),)
+        found = _specs(term.casts, column, findings)[-1:] or (common(term, column, findings, known),)
         return found[0] and _bare(found[0]) if found[0] is not None or term.raw else TEXT
     if isinstance(term, Elements):
         return _element(term, column, findings)

@@ -56,6 +56,7 @@ class Findings:
 
     __slots__ = (
         "_conforming",
+        "_gone",
         "_text",
         "_tokens",
         "analysis",
@@ -79,6 +80,7 @@ class Findings:
         self.analysis = analysis
         self.inputs: list[Input] = []
         self.edits: list[Edit] = []
+        self._gone: set[Edit] = set()  # of them: casts that are left out
         self.literals: dict[int, str] = {}  # index -> 'plain', 'pinned', 'input'
         self.params: dict[int, ParamPlace] = {}  # by start
         self.pinned: set[int] = set()
@@ -204,7 +206,8 @@ class Findings:
         """Leave a cast out of what is sent, whatever it is around. Raises Unclear."""
         for start, end in cast_marks(self.tokens, cast):
             edit = Edit(self._at(start), self._at(end))
-            if edit not in self.edits:
+            if edit not in self._gone:
+                self._gone.add(edit)
                 self.edits.append(edit)
 
     def used(self, places: Iterable[int], use: Use) -> None:

@@ -22,6 +22,8 @@ _TEXTS: Final = frozenset(("text", "varchar", "bpchar"))
 
 def settle(term: Term, findings: Findings, construct: str) -> None:
     """A term where nothing protected may be: literals and parameters in it are harmless. Raises Refusal."""
+    if isinstance(term, Choice) and term.fate.plain:
+        return
     held = held_in(term)
     if held is not None:
         raise refuse(held, term.what if isinstance(term, Choice) else construct)
@@ -30,8 +32,6 @@ def settle(term: Term, findings: Findings, construct: str) -> None:
     if isinstance(term, WholeRow):
         settle_all(term.choices, findings, construct)
     elif isinstance(term, Choice):
-        if term.fate.plain:
-            return
         term.fate.plain = True
         settle_all((*term.terms, *term.against), findings, construct)
         for cast in term.casts:

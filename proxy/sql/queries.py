@@ -23,6 +23,9 @@ _SCALAR_FUNCTIONS: Final = frozenset((
     "generate_series", "generate_subscripts", "regexp_split_to_table", "string_to_table", "json_object_keys",
     "jsonb_object_keys",
 ))  # fmt: skip
+# Of a subquery or a join: the server counts them in 16 bits (access/attnum.h). With `*` over what `*` made, a short
+# text asks for more than there is memory.
+_MOST_COLUMNS: Final = 32767
 _SET_OPERATIONS: Final = {"SETOP_UNION": "UNION", "SETOP_INTERSECT": "INTERSECT", "SETOP_EXCEPT": "EXCEPT"}
 
 
@@ -298,6 +301,7 @@ class Queries:
                 outputs = names.star(starred, scope)
                 columns += [(column.name, column.term) for column in outputs.columns]
                 opaque = opaque or outputs.opaque
+                _bounded(len(columns))
                 continue
             term = self._expressions.term(value, scope)
             if value.kind == "A_Indirection" and value.nodes("indirection")[-1].kind == "A_Star":
@@ -475,8 +479,10 @@ class Queries:
         self, using: list[str], left: tuple[Range, ...], right: tuple[Range, ...]
     ) -> tuple[tuple[OutColumn, ...], bool]:
         """Columns of a join: those of USING once, then the rest of both sides."""
+        _bounded(sum([len(r.columns) for r in left + right if r.listed]))
         merged = [OutColumn(name, self._merged(name, left, right)) for name in using]
-        rest = [c for r in left + right if r.listed for c in r.columns if c.name not in using]
+        taken = set(using)
+        rest = [c for r in left + right if r.listed for c in r.columns if c.name not in taken]
         return (*merged, *rest), any(r.opaque for r in left + right if r.listed)
 
     def _merged(self, name: str, left: tuple[Range, ...], right: tuple[Range, ...]) -> ColumnTerm:
@@ -494,6 +500,12 @@ class Queries:
         if isinstance(a, Held) and isinstance(b, Held):
             return Held(predicates.merge(a.column, b.column, "JOIN USING"))
         return a if isinstance(a, Held) else b
+
+
+def _bounded(columns: int) -> None:
+    if columns > _MOST_COLUMNS:
+        message = f"a query on protected tables has more than {_MOST_COLUMNS} columns"
+        raise Refusal("statement-too-large", message, "Name the columns that are needed.")
 
 
 def _not_in_both(name: str, held: Held, side: tuple[Range, ...], which: str) -> Refusal:

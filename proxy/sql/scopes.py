@@ -53,7 +53,7 @@ class Range:
     """One FROM item. name: its alias or name; None for a join without alias. listed: its columns are found by their
     name alone and stand in `*` (a joined table's are not: the join's are)."""
 
-    __slots__ = ("columns", "hidden", "listed", "name", "opaque", "schema", "table", "vague")
+    __slots__ = ("_named", "columns", "hidden", "listed", "name", "opaque", "schema", "table", "vague")
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class Range:
     ) -> None:
         self.name = name
         self.columns = columns
+        self._named: dict[str, ColumnTerm] | None = None
         self.opaque = opaque
         self.vague = opaque or any(c.name is None for c in columns)  # a name not found here may be its all the same
         # a protected column whose name is not known: one not found here may be its
@@ -76,11 +77,12 @@ class Range:
 
     def find(self, name: str) -> ColumnTerm | None:
         """The column's term; a held one if several have that name (the server calls it ambiguous)."""
-        found: ColumnTerm | None = None
-        for column in self.columns:
-            if column.name == name and (found is None or isinstance(column.term, Held)):
-                found = column.term
-        return found
+        if self._named is None:
+            self._named = named = {}
+            for column in self.columns:
+                if column.name is not None and (column.name not in named or isinstance(column.term, Held)):
+                    named[column.name] = column.term
+        return self._named.get(name)
 
     def whole(self) -> WholeRow:
         held = next((c.term for c in self.columns if isinstance(c.term, Held)), None)

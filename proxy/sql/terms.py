@@ -82,7 +82,7 @@ class Fate:
 
     def __init__(self) -> None:
         self.plain = False
-        self.places: list[int] = []
+        self.places: dict[int, None] = {}  # a set in order
         self.column: ProtectedColumn | None = None
         self.casts: tuple[TypeSpec, ...] = ()
 
@@ -125,10 +125,22 @@ def held_in(term: Term) -> ProtectedColumn | None:
         return term.column
     if isinstance(term, WholeRow):
         return term.column or next((c.fate.column for c in term.choices if c.fate.column is not None), None)
-    if isinstance(term, Choice) and term.fate.column is not None:
-        return term.fate.column
-    if isinstance(term, Row | Array | Choice):
+    if isinstance(term, Choice):
+        return _held_by(term, set())
+    if isinstance(term, Row | Array):
         return next((column for column in map(held_in, term.terms) if column is not None), None)
+    return None
+
+
+def _held_by(choice: Choice, seen: set[int]) -> ProtectedColumn | None:
+    """seen: fates of choices that were looked into: one may be in others any number of times."""
+    if choice.fate.column is not None or id(choice.fate) in seen:
+        return choice.fate.column
+    seen.add(id(choice.fate))
+    for term in choice.terms:
+        held = _held_by(term, seen) if isinstance(term, Choice) else held_in(term)
+        if held is not None:
+            return held
     return None
 
 

@@ -1,5 +1,7 @@
 """Values of which one is meant: what they are taken for, under which types and casts, and in how many roles."""
 
+from itertools import pairwise
+
 import pytest
 
 from proxy.errors import Refusal
@@ -145,3 +147,19 @@ def test_a_cast_that_does_not_read_as_its_tree_says() -> None:
     column = ProtectedColumn("public", "c", "email", "email", True, spec, spec, 5, 2)
     with pytest.raises(Refusal, match="a cast around its value"):
         predicates.choose(Choice((NULL,), "VALUES", casts=(cast,)), column, "write", findings, "=")
+
+
+@pytest.mark.parametrize(
+    ("made", "last", "expected"),
+    [
+        ("coalesce(q.x, q.x)", "select 1 from {q} q join customers c on c.email = q.x", 1),
+        ("case when q.x = 'b' then q.x else q.x end", "select q.x from {q} q, customers", 0),
+        ("coalesce(q.x, q.x)", "insert into newsletter select 1, q.x from {q} q", 1),
+    ],
+)
+def test_a_value_that_each_query_takes_twice(made: str, last: str, expected: int) -> None:
+    """A short text of 2 to the 80th ways to its one value."""
+    names = [f"q{i}" for i in range(80)]
+    queries = [f"{name} as (select {made} as x from {before} q)" for before, name in pairwise(names)]
+    places = inputs(f"with q0 as (select 'a'::text as x), {', '.join(queries)} {last.format(q=names[-1])}")
+    assert len(places) == expected

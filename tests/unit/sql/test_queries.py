@@ -425,3 +425,22 @@ def test_what_comes_of_a_column_with_plaintext_rows_has_them_too(mixed: Snapshot
 def test_values_of_the_statement_are_no_results_once_they_are_tokens(query: str, expected: str) -> None:
     """What is only looked for is not in the vault."""
     assert shown(query) == expected
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "with q0 as (select * from customers){} select 1 from q20".format(
+            "".join([f", q{i + 1} as (select * from q{i} a, q{i} b)" for i in range(20)])
+        ),
+        "with q0 as (select * from customers){} select 1 from q20".format(
+            "".join([f", q{i + 1} as (select * from q{i} a cross join q{i} b)" for i in range(20)])
+        ),
+        "with q0 as (select {} from customers) select 1 from q0{}".format(
+            ", ".join(["email"] * 1600), "".join([f" join q0 a{i} on true" for i in range(20)])
+        ),
+    ],
+)
+def test_more_columns_than_the_server_can_count(query: str) -> None:
+    """A short text of a million columns and more."""
+    assert shown(query) == "statement-too-large"
