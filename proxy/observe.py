@@ -382,8 +382,3 @@ def took(name: str, seconds: float, **labels: str) -> None:
     child = _series(HISTOGRAMS, name).child(labels)
     assert isinstance(child, Histogram)
     child.observe(seconds)
-
-
-def exposition() -> bytes:
-    """All metrics in Prometheus' text format (0.0.4)."""
-    return prometheus_client.generate_latest(REGISTRY)

@@ -1,9 +1,10 @@
 """Reads a database's catalog through an account of our own; the rows become `sql.catalog.Catalog`.
 
 On our own connection, never on a client's: a look-up in its transaction could fail or break it. Every name is
-qualified and search_path is empty, so that no schema of the application's can steer what is read. Nothing but the
-catalog is read; any account that can connect can do it. Reading takes no lock on the application's tables, so that no
-transaction with open DDL can stop it; what would (pg_get_expr from 17 on, pg_get_function_sqlbody) is only for `check`.
+qualified and search_path is empty, so that no schema of the application's can steer what is read. Any account that can
+connect can do it. Reading takes no lock on the application's tables, so that no transaction with open DDL can stop it;
+what would (pg_get_expr from 17 on, pg_get_function_sqlbody) is only for `check`. Rows are looked at apart from that, of
+protected columns that the account may read (`plaintext`, `tokens`): truth values and tokens come of it, no value.
 """
 
 from collections import defaultdict
@@ -209,7 +210,9 @@ class CatalogReader:
         except Unavailable:
             return found
         try:
-            await connection.execute(f"SET row_security = off; SET statement_timeout = '{LOOK_SECONDS}s'")
+            await connection.execute(
+                f"SET search_path = ''; SET row_security = off; SET statement_timeout = '{LOOK_SECONDS}s'"
+            )
             for column in columns:
                 seen = await look(connection, column)
                 if seen is not None:

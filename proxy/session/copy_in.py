@@ -1,7 +1,7 @@
 """Rows of COPY … FROM STDIN on their way to the server: values become tokens.
 
 Rows may be cut anywhere over CopyData frames, and are sent on in frames of our own cut. Values of all rows that are at
-hand are asked for at once. Not here: the formats (`wire.copyrows`), when a COPY begins and ends (`to_server`).
+hand are asked for at once. Not here: the formats (`wire.copyrows`), when a COPY begins and ends (`from_stdin`).
 """
 
 from collections.abc import Callable, Sequence

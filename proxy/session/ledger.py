@@ -67,7 +67,6 @@ class Owed:
 
 # Most messages carry nothing of ours: one shared entry a kind, no object a message.
 PLAIN_QUERY: Final = Owed(QUERY)
-PLAIN_PARSE: Final = Owed(PARSE)
 PLAIN_BIND: Final = Owed(BIND)
 PLAIN_DESCRIBE_STATEMENT: Final = Owed(DESCRIBE_STATEMENT)
 PLAIN_DESCRIBE_PORTAL: Final = Owed(DESCRIBE_PORTAL)

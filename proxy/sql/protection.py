@@ -2,7 +2,8 @@
 
 A table that cannot be protected as its rules say is closed, not unprotected. Partitions and inheritance children hold
 the same rows as their parent, so its rules are theirs. Whatever reads a protected table in another way (a view, a
-function, an unprotected parent) is a dependent: statements that name it are refused.
+function, an unprotected parent) is a dependent: statements that name it are refused. A table whose rows lie where their
+tokens say (partitions by range or list) is closed too.
 """
 
 import re

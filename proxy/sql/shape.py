@@ -374,7 +374,6 @@ def literal_at(analysis: Analysis, at: int) -> int | None:
 # ---- cheap looks at a text -----------------------------------------------------------------------------------------
 
 _WORD: Final = re.compile(rb"[" + _LETTER + rb"][" + _LETTER + rb"0-9$]*+")
-_EDGE: Final = b" \t\n\r\f\v;"
 
 
 def first_word(text: bytes) -> bytes:
@@ -382,16 +381,6 @@ def first_word(text: bytes) -> bytes:
     there ("(SELECT …)", a quoted name, nothing)."""
     found = _WORD.match(text, _statement_start(text))
     return found.group().lower() if found is not None else b""
-
-
-def is_empty(text: bytes) -> bool:
-    """Nothing but blanks, comments and semicolons: the server answers EmptyQueryResponse."""
-    return _statement_start(text) == len(text)
-
-
-def is_multi(text: bytes) -> bool:
-    """Whether more than one statement may be in it: a ';' stands before other text, be it in a literal or comment."""
-    return b";" in text and b";" in text.strip(_EDGE)
 
 
 def _statement_start(text: bytes) -> int:

@@ -4,9 +4,9 @@ One look at the lower-cased text, about a microsecond. Not a parser: it may say 
 name in a comment), never no to one that does. Names match as whole identifiers, with or without quotes.
 
 What says yes: a name of the protected world; `U&"` (an identifier that hides its name); `pgveil.` (our own settings);
-`set_config`, functions whose body sets something, and functions that run SQL from a string; a statement that begins
-with a word which changes what names or later statements mean. BEGIN, COMMIT and SAVEPOINT are not among these: a
-session sees them in the server's replies.
+`set_config`, `pg_settings`, functions whose body sets something, and functions that run SQL from a string; a statement
+that begins with a word which changes what names or later statements mean. BEGIN, COMMIT and SAVEPOINT are not among
+these: a session sees them in the server's replies.
 """
 
 import re

@@ -1,7 +1,8 @@
 """What a vault stores, and what each of its stores promises. Types only: no I/O, no keys, no plaintext.
 
-A store keeps three things: entries (token → ciphertext), wrapped data keys, and the audit trail. It never sees a
-value or an unwrapped key. `tests/vault` holds every store to this contract.
+A store keeps four things: entries (token → ciphertext), wrapped data keys, the audit trail, and what is remembered of
+columns and classes (names and words of the policy). It never sees a value or an unwrapped key. `tests/vault`
+holds every store to this contract.
 
 Invariants: a `Group` is durable as a whole or not at all; an entry is never overwritten by another (a tombstone may
 be); audit rows and heads change only by appending.

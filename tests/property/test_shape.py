@@ -13,8 +13,6 @@ from proxy.sql.shape import (
     Shape,
     analysis_text,
     first_word,
-    is_empty,
-    is_multi,
     literal_at,
     literal_value,
     offset,
@@ -98,9 +96,7 @@ def test_total_and_nothing_lost(text: bytes, conforming: bool) -> None:
     marks = [b"\0" + cut.kinds[i : i + 1] for i in range(len(cut.kinds))]
     assert cut.key == b"".join([part for pair in zip(gaps, [*marks, b""], strict=True) for part in pair])
     assert [offset(cut, (2 * i + 1, 0)) for i in range(len(cut.starts))] == list(cut.starts)
-    first_word(text)
-    assert is_empty(text) is False or first_word(text) == b""
-    is_multi(text)
+    assert first_word(text) in text.lower()
 
 
 @settings(max_examples=1500, deadline=None)

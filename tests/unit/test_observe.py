@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
 from proxy import observe
 from proxy.errors import Bug
@@ -135,7 +136,7 @@ def test_counters_gauges_and_durations() -> None:
     assert value("pgveil_plan_cache_size") == 7
     observe.took("vault_seconds", 0.003, call="find")
     assert value("pgveil_vault_seconds_count", call="find") >= 1
-    assert b"pgveil_vault_seconds_bucket" in observe.exposition()
+    assert b"pgveil_vault_seconds_bucket" in generate_latest(observe.REGISTRY)
 
 
 def test_labels_are_bounded() -> None:
@@ -172,7 +173,7 @@ def test_names_follow_prometheus() -> None:
         assert re.fullmatch(r"pgveil_[a-z_]+", metric.full_name)
         assert metric.full_name.endswith("_total") == (metric.type == "counter")
         assert metric.type != "histogram" or metric.full_name.endswith("_seconds")
-    exposed = re.findall(r"^# TYPE (\S+)", observe.exposition().decode(), re.M)
+    exposed = re.findall(r"^# TYPE (\S+)", generate_latest(observe.REGISTRY).decode(), re.M)
     assert all(name.startswith("pgveil_") for name in exposed)
 
 

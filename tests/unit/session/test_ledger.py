@@ -111,7 +111,7 @@ def test_a_sync_that_ended_the_skipping_although_it_was_taken_for_copys() -> Non
     assert made.skipping
     assert made.ready_for_query(ord("I")) is None
     assert not made.skipping
-    assert made.push(ledger.PLAIN_PARSE)
+    assert made.push(ledger.PLAIN_BIND)
 
 
 def test_what_is_skipped_is_no_longer_expected_to_end() -> None:
