@@ -6,6 +6,7 @@ durable before anything more goes to the client (`record`).
 """
 
 import asyncio
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -36,6 +37,7 @@ from proxy.session.effects import (
 )
 from proxy.sql.analyze import analyse
 from proxy.sql.catalog import Snapshot
+from proxy.sql.findings import TOO_LONG
 from proxy.sql.plan import Plan
 from proxy.vault.chain import Action, AuditEvent
 from proxy.vault.faults import OverBudget
@@ -46,6 +48,8 @@ Answer = tuple[object, Sequence[Event]]
 Seen = Mapping[bytes, Entry | Absent | Erased]
 PENDING: Final = object()
 WAIT: Final[Answer] = (PENDING, ())
+# Bytes of a text that takes well below a second to understand. Longer ones wait for each other, not for these.
+SHORT: Final = 8 << 10
 # Values looked for before other links get a turn: some 10 µs each.
 TURN: Final = 128
 ACTIONS: Final[Mapping[Level, str]] = {"reveal": "revealed", "mask": "masked", "token": "token", "deny": "denied"}
@@ -53,9 +57,12 @@ ACTIONS: Final[Mapping[Level, str]] = {"reveal": "revealed", "mask": "masked", "
 
 @final
 class Answers:
-    """analysers: where plans are made, off the loop. analyse_timeout: seconds a plan may take."""
+    """analysers: where plans are made, off the loop: of short texts, of long ones. analyse_timeout: seconds a plan may
+    take."""
 
-    def __init__(self, vault: Vault, worlds: Worlds, analysers: Executor, analyse_timeout: float) -> None:
+    def __init__(
+        self, vault: Vault, worlds: Worlds, analysers: tuple[Executor, Executor], analyse_timeout: float
+    ) -> None:
         self._vault = vault
         self._worlds = worlds
         self._analysers = analysers
@@ -122,21 +129,23 @@ class Answers:
 
     async def _analyse(self, request: Analyse) -> Plan | Failure:
         began = perf_counter()
-        loop = asyncio.get_running_loop()
+        given_up = threading.Event()
         assert isinstance(request.snapshot, Snapshot)
-        call = loop.run_in_executor(
-            self._analysers,
+        call = asyncio.get_running_loop().run_in_executor(
+            self._analysers[len(request.text) > SHORT],
             analyse,
             request.text,
             request.standard_conforming_strings,
             request.search_path,
             request.snapshot,
+            given_up.is_set,
         )
         try:
             plan = await asyncio.wait_for(call, self._analyse_timeout)
         except TimeoutError:
-            hint = "Send it in smaller parts, or use parameters."
-            return Failure(Refusal("statement-too-large", "the statement takes too long to be understood", hint))
+            return Failure(TOO_LONG)
+        finally:
+            given_up.set()
         took("analyse_seconds", perf_counter() - began)
         return plan
 

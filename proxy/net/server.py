@@ -34,8 +34,6 @@ TICK: Final = 1.0  # seconds between looks at time-outs
 PROBE: Final = 5.0  # seconds between writes to the vault that show that it can be written; each is an fsync
 CATALOG_RETRY: Final = 5.0  # seconds between tries to read a first catalog
 LAST_WORDS: Final = 0.5  # seconds for telling clients that they are cut off; most sockets take it at once
-# Threads that make plans: the work is Python's, more would only take turns.
-ANALYSERS: Final = 1
 # Links over the bound that may wait to be told so; more are closed unheard.
 TURNED_AWAY: Final = 100
 TOO_MANY: Final = Refusal("too-many-connections", "sorry, too many clients already", "See limits.connections.")
@@ -63,7 +61,8 @@ class Server:
         self._turned_away = 0  # of them: those that are only waited for to tell them so
         self._tasks = Tasks()
         self._listeners = Listeners(lambda: _Arrival(self, False), lambda: _Arrival(self, True))
-        self._analysers = ThreadPoolExecutor(ANALYSERS, "analyse")
+        # the work is Python's: more would only take turns
+        self._analysers = (ThreadPoolExecutor(1, "analyse"), ThreadPoolExecutor(1, "analyse-long"))
         reader = CatalogReader(settings.catalog.text, settings.timeouts.catalog)
         self.worlds = Worlds(reader, policy, settings.limits.plans, self._renew, self._tasks, vault)
         self._answers = Answers(vault, self.worlds, self._analysers, settings.timeouts.analyse)
@@ -93,7 +92,8 @@ class Server:
         finally:
             self._listeners.close()
             await self._tasks.cancel()
-            self._analysers.shutdown(cancel_futures=True)
+            for analysers in self._analysers:
+                analysers.shutdown(cancel_futures=True)
 
     def stop(self) -> None:
         self._stopping.set()

@@ -7,6 +7,7 @@ parameter got a role. Whatever is not understood is a refusal: no exception gets
 
 import re
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
@@ -17,7 +18,7 @@ from proxy.sql.copies import Copies
 from proxy.sql.ddl import Definitions
 from proxy.sql.dml import Writes
 from proxy.sql.expressions import DYNAMIC, Expressions
-from proxy.sql.findings import Findings
+from proxy.sql.findings import Findings, never
 from proxy.sql.moves import moved_by, overlay
 from proxy.sql.plan import CursorPlan, Edit, Output, Plan, PreparedPlan, SessionEffect, StatementPlan
 from proxy.sql.prepare import Preparation, execution, without_parameters
@@ -68,15 +69,20 @@ _PATH: Final = Refusal(
 
 
 def analyse(
-    text: bytes, standard_conforming_strings: bool, search_path: tuple[str, ...] | None, snapshot: Snapshot
+    text: bytes,
+    standard_conforming_strings: bool,
+    search_path: tuple[str, ...] | None,
+    snapshot: Snapshot,
+    given_up: Callable[[], bool] = never,
 ) -> Plan:
     """The plan of `text` (UTF-8). Total: what can't be planned is a plan with a refusal.
 
-    search_path: schemas in order, pg_catalog and pg_temp left out unless set; None: not known.
+    search_path: schemas in order, pg_catalog and pg_temp left out unless set; None: not known. given_up: looked at on
+    the way: whether to end, since nobody waits for the plan any more.
     """
     findings: list[Findings] = []
     try:
-        return _analyse(text, standard_conforming_strings, search_path, snapshot, findings)
+        return _analyse(text, standard_conforming_strings, search_path, snapshot, findings, given_up)
     except Refusal as refusal:
         found = refusal
     except RecursionError:
@@ -90,14 +96,20 @@ def analyse(
 
 
 def _analyse(
-    text: bytes, conforming: bool, path: tuple[str, ...] | None, snapshot: Snapshot, out: list[Findings]
+    text: bytes,
+    conforming: bool,
+    path: tuple[str, ...] | None,
+    snapshot: Snapshot,
+    out: list[Findings],
+    given_up: Callable[[], bool],
 ) -> Plan:
     """out: gets the findings as soon as there are any, for a refusal."""
     cut = shape(text, conforming)
     if cut.fault:
         raise Refusal("syntax", cut.fault)
-    findings = Findings(text, cut, analysis_text(text, cut), conforming)
+    findings = Findings(text, cut, analysis_text(text, cut), conforming, given_up)
     out.append(findings)
+    findings.go_on()
     try:
         statements = parse(findings.analysis.text)
     except Refusal as refusal:
@@ -164,6 +176,7 @@ class _Reading:
         )
 
     def _statement(self, statement: Statement) -> StatementPlan:
+        self.findings.go_on()
         tables = Tables(self.snapshot, self.path)
         expressions = Expressions(self.findings, tables)
         queries = Queries(expressions, tables, self.findings)

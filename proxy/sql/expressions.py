@@ -101,6 +101,7 @@ class Expressions:
 
     def term(self, node: Node, scope: Scope) -> Term:
         """What an expression is. Values in it that already met something have their role."""
+        self.findings.go_on()
         reader = self._readers.get(node.kind)
         if reader is not None:
             return reader(node, scope)

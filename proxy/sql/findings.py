@@ -5,7 +5,7 @@ that would need two is refused.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, final
 
@@ -23,6 +23,11 @@ NUMERIC_TYPES: Final = frozenset(("int2", "int4", "int8", "numeric"))
 MOMENTS: Final = frozenset(("date", "timestamp", "timestamptz"))
 Use = Literal["write", "search"]
 MOST_PARAMETERS: Final = 65535
+TOO_LONG: Final = Refusal(
+    "statement-too-large",
+    "the statement takes too long to be understood",
+    "Send it in smaller parts, or use parameters.",
+)
 _PARAM: Final = re.compile(rb"\$[0-9]+")
 _PLACEHOLDER: Final = re.compile(r"pgv([0-9]+)")
 
@@ -50,6 +55,10 @@ class Inside:
 DIRECT: Final = Inside()
 
 
+def never() -> bool:
+    return False
+
+
 @final
 class Findings:
     """See the module."""
@@ -63,6 +72,7 @@ class Findings:
         "assigned",
         "cut",
         "edits",
+        "given_up",
         "guessed",
         "inputs",
         "literals",
@@ -72,9 +82,13 @@ class Findings:
         "pinned",
     )
 
-    def __init__(self, text: bytes, cut: Shape, analysis: Analysis, conforming: bool) -> None:
+    def __init__(
+        self, text: bytes, cut: Shape, analysis: Analysis, conforming: bool, given_up: Callable[[], bool] = never
+    ) -> None:
+        """given_up: whether nobody waits for what is found any more."""
         self._text = text
         self._conforming = conforming
+        self.given_up: Final = given_up
         self._tokens: Tokens | None = None
         self.cut = cut
         self.analysis = analysis
@@ -89,6 +103,11 @@ class Findings:
         self.pending: list[Choice] = []  # whose values may be a protected column's, by what they meet
         self.assigned: dict[str, ProtectedColumn] = {}  # columns that are assigned to, by label
         self.guessed: dict[str, ProtectedColumn] = {}  # whether what is assigned is there already is told, by label
+
+    def go_on(self) -> None:
+        """Raises Refusal if nobody waits any more."""
+        if self.given_up():
+            raise TOO_LONG
 
     # ---- the text
 

@@ -298,6 +298,7 @@ class Queries:
             assert value is not None
             starred = _starred(value)
             if starred is not None:
+                self._findings.go_on()
                 outputs = names.star(starred, scope)
                 columns += [(column.name, column.term) for column in outputs.columns]
                 opaque = opaque or outputs.opaque

@@ -275,7 +275,7 @@ class Stage:
         self.shelf = Shelf(catalog())
         self.tasks = Tasks()
         self.worlds = Worlds(self.shelf, policy(rules), 100, self._changed, self.tasks, vault)
-        self.answers = Answers(vault, self.worlds, Inline(), 5.0)
+        self.answers = Answers(vault, self.worlds, (Inline(), Inline()), 5.0)
         self.upstream = Upstream("db", 5432, "disable", None, 5.0)
         self.over: list[Link] = []
         session = Session("10.0.0.1", tls=identity is not None, limits=limits)

@@ -9,7 +9,7 @@ import pytest
 
 from proxy import tokens
 from proxy.errors import Refusal, Unavailable
-from proxy.net.answers import PENDING, TURN, Answers
+from proxy.net.answers import PENDING, SHORT, TURN, Answers
 from proxy.net.tasks import Tasks
 from proxy.net.worlds import Worlds
 from proxy.observe import REGISTRY
@@ -51,7 +51,9 @@ def item(value: str, may_be_token: bool = False, name: str = "email") -> Item:
 
 
 class Scene:
-    def __init__(self, store: Store, vault: Vault, analysers: Executor, text: str = driver.POLICY) -> None:
+    def __init__(
+        self, store: Store, vault: Vault, analysers: tuple[Executor, Executor], text: str = driver.POLICY
+    ) -> None:
         self.store = store
         self.vault = vault
         self.tasks = Tasks()
@@ -79,7 +81,7 @@ def scene(test: Callable[[Scene], Coroutine[Any, Any, None]]) -> Callable[[], No
     async def run() -> None:
         store = Store()
         vault = await Vault.open(store, provider(), modes(policy()), sources())
-        it = Scene(store, vault, Inline())
+        it = Scene(store, vault, (Inline(), Inline()))
         await test(it)
         await it.tasks.cancel()
         await vault.close()
@@ -274,7 +276,11 @@ async def test_plans(it: Scene) -> None:
 class Never(Executor):
     """Makes no plan."""
 
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+
     def submit(self, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> "Future[Any]":
+        self.asked.append(arguments)
         return Future()
 
 
@@ -282,10 +288,15 @@ class Never(Executor):
 async def test_a_statement_that_takes_too_long_is_refused() -> None:
     store = Store()
     vault = await Vault.open(store, provider(), modes(policy()), sources())
-    it = Scene(store, vault, Never())
+    never = Never()
+    it = Scene(store, vault, (never, Inline()))
     world = await it.worlds.load("shop", False)
     failure, _ = await it.ask(Analyse(b"select email from customers", True, None, world.snapshot))
     assert failure.refusal.code == "statement-too-large"
+    given_up = never.asked[0][-1]
+    assert given_up(), "who makes the plan is to be told"
+    long, _ = await it.ask(Analyse(b"select email from customers" + b" " * SHORT, True, ("public",), world.snapshot))
+    assert isinstance(long, Plan) and long.touches, "long texts don't wait for short ones, nor short ones for long"
     await vault.close()
 
 

@@ -433,6 +433,35 @@ def test_an_error_stands_where_the_client_wrote_it(text: str, at: str) -> None:
     assert refusal is not None and refusal.position == text.index(at) + 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select email from c",
+        "select * from c; select 1",
+        "insert into c(id, email) values (1, 'a'), (2, 'b')",
+        "select id from c where email in ('a', 'b', 'c')",
+    ],
+)
+def test_reading_ends_when_nobody_waits_for_the_plan(text: str) -> None:
+    """Whenever that is; until then it goes on."""
+    looks = 0
+
+    def looked(most: int) -> bool:
+        nonlocal looks
+        looks += 1
+        return looks > most
+
+    expected = analyse(text.encode(), True, PUBLIC, WORLD)
+    assert expected.refusal is None
+    for most in range(100):
+        looks = 0
+        found = analyse(text.encode(), True, PUBLIC, WORLD, lambda most=most: looked(most))  # type: ignore[misc]
+        if found == expected:
+            break
+        assert found.refusal is not None and found.refusal.message == "the statement takes too long to be understood"
+    assert 3 < most < 99, "looked at for each expression, star and statement"
+
+
 def test_an_error_in_the_reading_never_means_forward() -> None:
     refusal = analyse(b"select 1", True, PUBLIC, cast(Snapshot, None)).refusal
     assert refusal is not None
