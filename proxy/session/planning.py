@@ -26,6 +26,10 @@ from proxy.sql.shape import NUMBERS, Shape, literal_value, shape
 from proxy.wire.types import Reading, TypeSpec, parse_type
 
 NUMERIC: Final = parse_type("numeric")
+# Bytes of a text that is cut into its shape while all links wait, 2 s a MB where nothing is compiled. A longer one is
+# cut when it has been understood, which is done elsewhere and bounded in time; of that there is no plan to be found.
+MOST_CUT: Final = 256 << 10
+UNCUT: Final = shape(b"", True)
 # What may have been put right by another way than this proxy.
 DOUBTED: Final = frozenset(("undefined-column", "undefined-table", "plaintext-rows", "foreign-tokens"))
 UNREPORTED: Final = Refusal(
@@ -139,9 +143,9 @@ class Planner:
                 f"Send at most {state.limits.statement} bytes a statement; use parameters for large values.",
             )
         conforming = state.settings.conforming
-        cut = shape(text, conforming)
+        cut = shape(text, conforming) if len(text) <= MOST_CUT else UNCUT
         key = (cut.key, conforming, state.path)
-        if state.world is not None and state.snapshot is state.world.snapshot and not cut.fault:
+        if state.world is not None and state.snapshot is state.world.snapshot and cut is not UNCUT and not cut.fault:
             known = state.world.plans.get(key, text, cut)
             if known is not None:
                 return None if self._doubtful(known) else Planned(text, cut, known)
@@ -184,6 +188,9 @@ class Planner:
         assert isinstance(result, Plan)
         self._answer = result
         text, cut = self._cut
+        if cut is UNCUT:
+            self._cut = (text, cut if result.refusal is not None else shape(text, self._key[1]))
+            return
         placed = result.refusal is not None and result.refusal.position  # holds for this text's literals only
         if self._world is not None and self._snapshot is self._world.snapshot and not cut.fault and not placed:
             self._world.plans.put(self._key, text, cut, result)

@@ -23,7 +23,7 @@ from proxy.session.outgoing import (
     refused,
     wrong_count,
 )
-from proxy.session.planning import Planned, Planner, same_text
+from proxy.session.planning import UNCUT, Planned, Planner, same_text
 from proxy.session.slots import NOTHING, NULL, Place, Slot, TokenJob, Wanted
 from proxy.session.state import IGNORE, READY, STATEMENT, State
 from proxy.session.statements import Prepared
@@ -222,7 +222,7 @@ class ClientLane:
     def _context_of(self, plan: Plan, cut: Shape | None, text: bytes) -> Context:
         """What the audit says of a statement; of a refused one there is no plan, only its first word."""
         tag = plan.statements[0].tag if plan.statements else first_word(text).decode("ascii", "replace")
-        return self.state.context("" if cut is None else fingerprint(cut.key), tag)
+        return self.state.context("" if cut is None or cut is UNCUT else fingerprint(cut.key), tag)
 
     def _resolved(self, planned: Planned) -> Planned:
         """With what the statements take and return that it EXECUTEs."""

@@ -5,7 +5,7 @@ import pytest
 from proxy.errors import Refusal
 from proxy.session.effects import Analyse, Find, LoadCatalog, Tokenise
 from proxy.session.limits import Limits
-from proxy.session.planning import same_text
+from proxy.session.planning import MOST_CUT, same_text
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
     BOUND,
@@ -121,6 +121,17 @@ def test_a_plan_holds_for_the_settings_that_it_was_made_with(change: str) -> Non
     analysed(link)
     link.client(query(READ))
     assert analysed(link) == [READ.encode()]
+
+
+def test_a_long_text_is_cut_when_it_has_been_understood() -> None:
+    """Each time: cutting it to look for a plan would keep all links waiting."""
+    link = Link()
+    text = SEARCH + " " * MOST_CUT
+    for _ in range(2):
+        assert code(link, text) == "" and analysed(link) == [text.encode()]
+        assert b"a@b.c" not in link.sent()[-1]
+        link.server(done("SELECT 0"), ready())
+    assert code(link, READ + " where email < 'a'" + " " * MOST_CUT) == "search-not-exact"
 
 
 @pytest.mark.parametrize("text", ["select email from customers where id = 1 +", "select email, from customers"])
