@@ -3,9 +3,12 @@
 A driver's test is one script, run on both; what it returns must be equal.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import asyncpg
 import pytest
 
 from proxy import tokens
@@ -47,6 +50,22 @@ class Twins:
             values += [v for (v,) in direct.execute("SELECT email FROM newsletter").fetchall()]
         assert values
         assert [v for v in values if v is not None and not tokens.looks_like(v.encode())] == []
+
+
+def by_asyncpg(twins: Twins, script: Callable[[Any], Awaitable[object]]) -> object:
+    """What `script` returns, run by asyncpg on both."""
+
+    async def run(url: str) -> object:
+        link = await asyncpg.connect(url, timeout=20, command_timeout=60)
+        try:
+            return await script(link)
+        finally:
+            await link.close()
+
+    direct, through = (asyncio.run(run(url)) for url in twins.urls())
+    assert direct == through
+    twins.assert_hidden()
+    return through
 
 
 @pytest.fixture(scope="package")

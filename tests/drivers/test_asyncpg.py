@@ -1,14 +1,13 @@
 """asyncpg, unmodified: everything it sends is prepared and binary."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Any
 
 import asyncpg
 import pytest
 
-from tests.drivers.conftest import Twins
+from tests.drivers.conftest import Twins, by_asyncpg
 
 pytestmark = pytest.mark.server
 
@@ -18,20 +17,6 @@ PEOPLE = [
     ("bob@example.org", "Bob Tock", None, None),
     ("zoe@example.com", "Zoë Ångström", "", date(1968, 2, 29)),
 ]
-
-
-def same(twins: Twins, script: Callable[[Any], Awaitable[object]]) -> object:
-    async def run(url: str) -> object:
-        link = await asyncpg.connect(url, timeout=20, command_timeout=20)
-        try:
-            return await script(link)
-        finally:
-            await link.close()
-
-    direct, through = (asyncio.run(run(url)) for url in twins.urls())
-    assert direct == through
-    twins.assert_hidden()
-    return through
 
 
 def test_crud(twins: Twins) -> None:
@@ -50,7 +35,7 @@ def test_crud(twins: Twins) -> None:
         seen.append(await link.fetchval("SELECT count(*) FROM customers"))
         return seen
 
-    assert "zoe@example.com" in str(same(twins, script))
+    assert "zoe@example.com" in str(by_asyncpg(twins, script))
 
 
 def test_prepared_statements_and_cursors(twins: Twins) -> None:
@@ -68,7 +53,7 @@ def test_prepared_statements_and_cursors(twins: Twins) -> None:
             seen += [await cursor.fetchrow(), await cursor.fetch(5)]
         return seen
 
-    assert "'date'" in str(same(twins, script))
+    assert "'date'" in str(by_asyncpg(twins, script))
 
 
 def test_transactions_and_errors(twins: Twins) -> None:
@@ -84,7 +69,7 @@ def test_transactions_and_errors(twins: Twins) -> None:
             await link.execute(INSERT, *PEOPLE[1])
         return [*seen, *await link.fetch("SELECT email FROM customers ORDER BY id")]
 
-    assert "Key (email)=(ada@example.com) already exists" in str(same(twins, script))
+    assert "Key (email)=(ada@example.com) already exists" in str(by_asyncpg(twins, script))
 
 
 def test_a_table_that_changes_under_a_prepared_statement(twins: Twins) -> None:
@@ -106,7 +91,7 @@ def test_a_table_that_changes_under_a_prepared_statement(twins: Twins) -> None:
 
     for name in (twins.plain, twins.hidden):
         twins.server.psql("ALTER TABLE customers OWNER TO shop_app", name)
-    same(twins, script)
+    by_asyncpg(twins, script)
 
 
 def test_a_pool(twins: Twins) -> None:

@@ -1,8 +1,7 @@
 r"""COPY by drivers and tools, unmodified: asyncpg (all binary), psycopg 3 (text, binary, by rows), psql's \copy."""
 
-import asyncio
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -10,7 +9,7 @@ import asyncpg
 import psycopg
 import pytest
 
-from tests.drivers.conftest import Twins
+from tests.drivers.conftest import Twins, by_asyncpg
 from tests.drivers.test_psql import psql
 
 pytestmark = pytest.mark.server
@@ -22,20 +21,6 @@ PEOPLE = [
     (3, "zoe@example.com", "Zoë\nÅngström", "", date(1968, 2, 29), "\\."),
 ]
 MANY = [(i, f"p{i}@example.org", f"Name {i % 7}", None, date(2000, 1, 1 + i % 28), "") for i in range(10, 3000)]
-
-
-def by_asyncpg(twins: Twins, script: Callable[[Any], Awaitable[object]]) -> object:
-    async def run(url: str) -> object:
-        link = await asyncpg.connect(url, timeout=20, command_timeout=60)
-        try:
-            return await script(link)
-        finally:
-            await link.close()
-
-    direct, through = (asyncio.run(run(url)) for url in twins.urls())
-    assert direct == through
-    twins.assert_hidden()
-    return through
 
 
 def by_psycopg(twins: Twins, script: Callable[[psycopg.Connection[Any]], object]) -> object:
