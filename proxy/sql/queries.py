@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final, final
 
 from proxy.errors import Refusal
-from proxy.sql import names, predicates
-from proxy.sql.expressions import Expressions, scalar_array
+from proxy.sql import from_items, names, predicates
+from proxy.sql.expressions import Expressions
 from proxy.sql.findings import Findings
 from proxy.sql.labels import label
 from proxy.sql.predicates import settle, settle_all
@@ -17,12 +17,6 @@ from proxy.sql.scopes import ColumnTerm, Cte, Ctes, OutColumn, Outputs, Range, S
 from proxy.sql.tables import Tables
 from proxy.sql.terms import NULL, PLAIN, Choice, Held, Null, Plain, Term, Value, refuse, unsupported
 
-# Set-returning functions of pg_catalog with one column, called as their alias or themselves. unnest() of an array of
-# rows has more, so it is not among them.
-_SCALAR_FUNCTIONS: Final = frozenset((
-    "generate_series", "generate_subscripts", "regexp_split_to_table", "string_to_table", "json_object_keys",
-    "jsonb_object_keys",
-))  # fmt: skip
 # Of a subquery or a join: the server counts them in 16 bits (access/attnum.h). With `*` over what `*` made, a short
 # text asks for more than there is memory.
 _MOST_COLUMNS: Final = 32767
@@ -151,7 +145,7 @@ class Queries:
         if query.kind == "SelectStmt" and op in _SET_OPERATIONS and scope.cte(node.text("ctename")) is cte:
             outputs = self._recursive(cte, query, scope, renamed)
         else:
-            outputs = _renamed(self.query(query, scope), renamed)
+            outputs = from_items.renamed(self.query(query, scope), renamed)
         if "search_clause" in node.fields or "cycle_clause" in node.fields:
             self._marks(node, outputs, scope)
             return Outputs(outputs.columns, True)
@@ -172,7 +166,7 @@ class Queries:
         assert first is not None
         inner = self.with_clause(query, scope)
         left = self._settled(self.select(first, inner))
-        cte.base = _renamed(left, renamed)
+        cte.base = from_items.renamed(left, renamed)
         outputs = self._combined(query, left, inner)
         self._limits(query, inner)
         self.finish_with(inner)
@@ -183,7 +177,7 @@ class Queries:
                 raise refuse(after.term.column, "a recursive query whose first arm has NULL for it")
             if before.term.column.mixed is not after.term.column.mixed:
                 predicates.comparable(after.term.column)  # in its second arm it was taken for one without such rows
-        return _renamed(outputs, renamed)
+        return from_items.renamed(outputs, renamed)
 
     def _settled(self, outputs: Outputs) -> Outputs:
         """The columns with no value among them that has yet to meet something."""
@@ -401,44 +395,46 @@ class Queries:
         raise unsupported(f"{node.kind} in FROM is not supported beside a protected table")
 
     def _range(self, node: Node, scope: Scope) -> Range:
-        alias, renamed = alias_of(node)
+        alias, renamed = from_items.alias_of(node)
         name = node.text("relname")
         cte = None if node.text("schemaname") else scope.cte(name)
         if cte is not None:
-            outputs = _renamed(cte.read().typed(), renamed)
+            outputs = from_items.renamed(cte.read().typed(), renamed)
             return Range(alias or name, outputs.columns, outputs.opaque)
         return self._tables.find(node).range(alias, renamed, alias is None)
 
     def _subselect(self, node: Node, scope: Scope) -> Range:
-        alias, renamed = alias_of(node)
+        alias, renamed = from_items.alias_of(node)
         query = node.node("subquery")
         assert query is not None
-        outputs = _renamed(self.query(query, scope).typed(), renamed)
+        outputs = from_items.renamed(self.query(query, scope).typed(), renamed)
         return Range(alias, outputs.columns, outputs.opaque)
 
     def _function(self, node: Node, lateral: Scope) -> Range:
         """A function, XMLTABLE or JSON_TABLE: its columns hold nothing protected, since its arguments don't."""
-        alias, renamed = alias_of(node)
+        alias, renamed = from_items.alias_of(node)
         unnested = self._unnested(node, lateral)
         if unnested is not None:
-            return Range(alias or "unnest", _unnested_columns(unnested, alias, renamed, node.flag("ordinality")))
+            return Range(
+                alias or "unnest", from_items.unnested_columns(unnested, alias, renamed, node.flag("ordinality"))
+            )
         for name, value in node.fields.items():
             if name != "alias":
                 self._expressions.parts(value, lateral, "a function in FROM")
-        single = _scalar_function(node)
+        single = from_items.scalar_function(node)
         if single is not None:
             columns = renamed or [alias or single]
             if node.flag("ordinality") and len(columns) < 2:
                 columns.append("ordinality")
             return Range(alias or single, tuple([OutColumn(column, PLAIN) for column in columns]))
-        return Range(alias or _called(node), tuple([OutColumn(column, PLAIN) for column in renamed]), True)
+        return Range(alias or from_items.called(node), tuple([OutColumn(column, PLAIN) for column in renamed]), True)
 
     def _unnested(self, node: Node, lateral: Scope) -> list[ColumnTerm] | None:
         """The columns of unnest($1::text[], $2::int[], …), None if it is not that, or they are not all known."""
-        call = _only_call(node)
+        call = from_items.only_call(node)
         name = [] if call is None else call.strings("funcname")
         args = [] if call is None else call.nodes("args")
-        if name[-1:] != ["unnest"] or not self._expressions.is_own(name) or not all(map(_an_array, args)):
+        if name[-1:] != ["unnest"] or not self._expressions.is_own(name) or not all(map(from_items.an_array, args)):
             return None
         return [self._column(self._expressions.unnested(arg, lateral)[0]) for arg in args]
 
@@ -452,10 +448,10 @@ class Queries:
         self._expressions.plain(node.node("quals"), scope.inner(left + right), "ON")
         using = self._using(node, left, right)
         columns, opaque = self._joined(using, left, right)
-        alias, renamed = alias_of(node)
+        alias, renamed = from_items.alias_of(node)
         table = next((r.table for r in left + right if r.table), "")
         if alias is not None:
-            outputs = _renamed(Outputs(columns, opaque), renamed)
+            outputs = from_items.renamed(Outputs(columns, opaque), renamed)
             return (Range(alias, outputs.columns, outputs.opaque, None, True, table),)
         inner = tuple([r.unlisted() for r in left + right])
         using_alias = node.part("join_using_alias", "Alias")
@@ -517,46 +513,6 @@ def _not_in_both(name: str, held: Held, side: tuple[Range, ...], which: str) -> 
     return Refusal("undefined-column", message)
 
 
-def _called(node: Node) -> str | None:
-    """What a function in FROM is called that has no alias (addRangeTableEntryForFunction)."""
-    if node.kind != "RangeFunction":
-        return "json_table" if node.kind == "JsonTable" else "xmltable"
-    return next((label(item) for function in node.nodes("functions") for item in function.nodes("items")), None)
-
-
-def _only_call(node: Node) -> Node | None:
-    """The call that a FROM item is, if it is one alone."""
-    functions = node.nodes("functions")
-    if node.kind != "RangeFunction" or len(functions) != 1 or node.flag("is_rowsfrom") or node.nodes("coldeflist"):
-        return None
-    items = functions[0].nodes("items")
-    return items[0] if len(items) == 1 and items[0].kind == "FuncCall" else None
-
-
-def _an_array(arg: Node) -> bool:
-    """Whether an argument of unnest() is certain to be no array of rows."""
-    return arg.kind == "A_ArrayExpr" or (arg.kind == "TypeCast" and scalar_array(arg))
-
-
-def _unnested_columns(
-    terms: list[ColumnTerm], alias: str | None, renamed: list[str], ordinality: bool
-) -> tuple[OutColumn, ...]:
-    """A single column is called as its alias, several as the function (addRangeTableEntryForFunction)."""
-    names_ = [alias or "unnest"] if len(terms) == 1 else ["unnest"] * len(terms)
-    terms = [*terms, PLAIN] if ordinality else terms
-    names_ = [*names_, "ordinality"][: len(terms)]
-    return tuple([OutColumn((renamed[i : i + 1] or [names_[i]])[0], term) for i, term in enumerate(terms)])
-
-
-def _scalar_function(node: Node) -> str | None:
-    """The name of the function in FROM if it is one that returns one column of a simple type."""
-    call = _only_call(node)
-    name = [] if call is None else call.strings("funcname")
-    if not name or name[-1] not in _SCALAR_FUNCTIONS or name[:-1] not in ([], ["pg_catalog"]):
-        return None
-    return name[-1]
-
-
 def stored_elsewhere(term: Held) -> Refusal:
     return Refusal(
         "unprotected-target",
@@ -564,21 +520,6 @@ def stored_elsewhere(term: Held) -> Refusal:
         "Create the table with a policy rule of its own, then INSERT … SELECT into it.",
         column=term.column.label,
     )
-
-
-def alias_of(node: Node) -> tuple[str | None, list[str]]:
-    alias = node.part("alias", "Alias")
-    return (None, []) if alias is None else (alias.text("aliasname"), alias.strings("colnames"))
-
-
-def _renamed(outputs: Outputs, names_: list[str]) -> Outputs:
-    if not names_:
-        return outputs
-    columns = [
-        OutColumn(names_[i] if i < len(names_) else column.name, column.term)
-        for i, column in enumerate(outputs.columns)
-    ]
-    return Outputs(tuple(columns), outputs.opaque)
 
 
 def _starred(node: Node) -> list[str] | None:
