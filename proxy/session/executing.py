@@ -13,6 +13,7 @@ from proxy.session import ledger
 from proxy.session.effects import Context
 from proxy.session.ledger import Owed
 from proxy.session.outgoing import FAILING_BIND, FAILING_EXECUTE
+from proxy.session.permit import permit_again
 from proxy.session.slots import Place
 from proxy.session.state import State
 from proxy.session.statements import Bound
@@ -162,16 +163,19 @@ class ByName:
         self._lane.send(frame, self._lane.unbound(portal))
 
     def may_run(self, bound: Bound, place: Place) -> bool:
-        """Whether the statements that a portal runs by name are what they were when it was bound. False: the message is
-        held, or refused."""
+        """Whether a portal may be run as it was bound, and the statements that it runs by name are what they were then.
+        False: the message is held, or refused."""
         state = self._lane.state
-        if not any(effect.kind == "execute" for statement in bound.plan.statements for effect in statement.effects):
-            return True
-        if state.barriers > 0:
+        assert state.access is not None
+        named = any(effect.kind == "execute" for statement in bound.plan.statements for effect in statement.effects)
+        if named and state.barriers > 0:
             self._lane.wait(place)
             return False
         try:
-            allow(state, bound.plan)
+            if state.access is not bound.access or state.access.require_purpose:
+                permit_again(bound.plan, bound.access, state.access, state.settings.declared_purpose)
+            if named:
+                allow(state, bound.plan)
         except Refusal as refusal:
             self._refuse(FAILING_EXECUTE, Owed(ledger.EXECUTE), refusal)
             return False

@@ -32,6 +32,17 @@ def permit(plan: Plan, access: Access, purpose: str) -> None:
         )
 
 
+def permit_again(plan: Plan, before: Access, access: Access, purpose: str) -> None:
+    """As `permit`, for a portal that was bound when the principal had other rights or another purpose: it shows what it
+    would show now, or nothing. Raises Refusal."""
+    permit(plan, access, purpose)
+    classes = {
+        output.column.class_name for statement in plan.statements for output in statement.outputs or () if output
+    }
+    if classes and (access.rows != before.rows or any(access.level(c) != before.level(c) for c in classes)):
+        raise Refusal("plan-changed", "cached plan must not change result type", "The policy changed: bind it again.")
+
+
 def copied_into(statement: StatementPlan) -> list[Input]:
     """The protected columns that a COPY … FROM STDIN writes."""
     into = () if statement.copy is None else statement.copy.into or ()

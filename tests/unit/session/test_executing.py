@@ -214,3 +214,40 @@ def test_a_portal_waits_while_a_name_is_given_away() -> None:
     assert execute(b"k") in link.sent()
     link.client(parse("select email from customers"), bind(), execute())
     assert link.sent()[-1] == execute()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("default: reveal}}", "default: deny}}", "may-not-see"),
+        ("default: reveal}}", "default: mask}}", "plan-changed"),
+        ("default: reveal}}", "default: reveal}, rows: 9}", "plan-changed"),
+        ("default: reveal}}", "email: reveal, default: deny}}", ""),
+        ("default: reveal}}", "default: reveal}, require_purpose: true}", "purpose-required"),
+    ],
+)
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_portal_shows_what_may_be_seen_when_it_is_run(before: str, after: str, expected: str, declared: bool) -> None:
+    """A cursor WITH HOLD lives as long as its connection."""
+    link = Link().client(query("begin")).server(done("BEGIN"), ready("T"))
+    if declared:
+        link.client(query("declare k cursor with hold for select email from customers"))
+        link.server(done("DECLARE CURSOR"), ready("T"))
+    else:
+        link.client(parse("select email from customers"), bind([], b"", b"k"), SYNC).server(PARSED, BOUND, ready("T"))
+    link.session.renew(
+        world(2, POLICY.replace(f"{{user: shop}}, access: {{{before}", f"{{user: shop}}, access: {{{after}"))
+    )
+    link.client(execute(b"k"), SYNC)
+    assert code(link) == expected and (execute(b"k") in link.sent()) is (not expected)
+
+
+def test_a_portal_takes_the_purpose_that_it_was_bound_with_no_further() -> None:
+    link = Link(user="purposeful").client(query("set pgveil.purpose = 'x'")).server(done("SET"), ready())
+    link.client(query("begin")).server(done("BEGIN"), ready("T"))
+    link.client(parse("select email from customers"), bind([], b"", b"k"), SYNC).server(PARSED, BOUND, ready("T"))
+    link.client(execute(b"k", 1), SYNC)
+    assert code(link) == ""
+    link.server(done("SELECT 0"), ready("T")).client(query("reset pgveil.purpose")).server(done("RESET"), ready("T"))
+    link.client(execute(b"k"), SYNC)
+    assert code(link) == "purpose-required"
