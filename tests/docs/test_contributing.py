@@ -1,5 +1,6 @@
-"""The examples that CONTRIBUTING gives to be imitated are right."""
+"""The examples that CONTRIBUTING gives to be imitated are right, and the sizes that it asks for hold."""
 
+import ast
 from pathlib import Path
 
 from proxy.sql.analyze import analyse
@@ -28,3 +29,15 @@ def test_the_differential_case(tmp_path: Path) -> None:
         plan = analyse(case.sql.encode(), True, ("public",), world("shop").snapshot)
         assert (plan.refusal is not None) == case.may_refuse
     assert [case.params for case in cases] == [("ann@x.org",), ()]
+
+
+def test_sizes() -> None:
+    """As CONTRIBUTING says: in proxy, files under 600 lines, functions under 40."""
+    sources = {path.relative_to(ROOT): path.read_text() for path in (ROOT / "proxy").rglob("*.py")}
+    assert [str(path) for path, text in sources.items() if text.count("\n") >= 600] == []
+    assert [
+        f"{path}:{node.lineno}"
+        for path, text in sources.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno + 1 >= 40
+    ] == []
