@@ -301,7 +301,7 @@ class State:
         snapshot = self.snapshot
         if snapshot is None:
             return None
-        moved = (snapshot.moved, snapshot.dropped, snapshot.made)
+        moved = (snapshot.moved, snapshot.dropped, snapshot.made, snapshot.widened)
         return (snapshot.protection, snapshot.shadowed, dict(snapshot.overlaid), moved, self.path)
 
     def drop_overlay(self) -> None:

@@ -31,6 +31,7 @@ UNSURE: Final = "it may have been made in this transaction; commit first"
 GRANTED: Final = "granted"
 RIGHTS: Final = "rights"
 ANYTHING: Final = "anything"
+WIDENED: Final = "columns were added to it in this transaction; commit first"
 ANY_SCHEMA: Final = ""  # of a function that was made in the transaction
 _EMPTY: Final[Mapping[Name, str]] = MappingProxyType({})
 _EMPTY_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -42,7 +43,7 @@ class Snapshot:
     a link's temporary relations (`shadowed_by`). Made by `snapshot`.
 
     made: schemas that the transaction made. moved: what it did to others: '', GRANTED, RIGHTS or ANYTHING. dropped:
-    what it dropped or took away from where it was.
+    what it dropped or took away from where it was. widened: tables of the catalog that it gave columns.
     """
 
     version: int
@@ -58,6 +59,7 @@ class Snapshot:
     made: frozenset[str] = frozenset()
     moved: str = ""
     dropped: frozenset[Name] = frozenset()
+    widened: frozenset[Name] = frozenset()
 
     @property
     def database(self) -> str:
@@ -130,6 +132,17 @@ class Snapshot:
             by_name=MappingProxyType({**self.by_name, relation.name: (*others, relation)}),
         )
 
+    def with_columns(self, relation: Relation) -> "Snapshot":
+        """With a table of the catalog that this link's transaction gave columns, none of them protected."""
+        name = (relation.schema, relation.name)
+        others = tuple([r for r in self.by_name.get(relation.name, ()) if (r.schema, r.name) != name])
+        return replace(
+            self,
+            widened=self.widened | {name},
+            relations=MappingProxyType({**self.relations, name: relation}),
+            by_name=MappingProxyType({**self.by_name, relation.name: (*others, relation)}),
+        )
+
     def shadowed_by(self, names: Iterable[str]) -> "Snapshot":
         """With names that may stand for temporary relations of this link."""
         return replace(self, shadowed=self.shadowed.union(names))
@@ -143,6 +156,12 @@ class Snapshot:
         for relation in other.relations.values():
             if relation.oid == 0:
                 laid = laid.with_relation(relation)
+        for name in other.widened:
+            known, wide = laid.relations.get(name), other.relations.get(name)
+            if known is not None and wide is not None and wide.columns[: len(known.columns)] == known.columns:
+                laid = laid.with_columns(replace(known, columns=wide.columns))
+            else:
+                laid = laid.closed_by(*name, WIDENED)
         for (schema, table), reason in other.overlaid.items():
             laid = laid.closed_by(schema, table, reason)
         return laid._programs_of(other)
@@ -154,7 +173,8 @@ class Snapshot:
         made = {name: UNSURE for name, r in other.relations.items() if r.oid == 0 and name in self.awaited}
         doubt = RIGHTS if other.made or other.dropped or other.moved else ""
         laid = replace(self, moved=ANYTHING if other.moved == ANYTHING else doubt)
-        for (schema, table), reason in {**made, **other.overlaid}.items():
+        wide = dict.fromkeys(other.widened, WIDENED)
+        for (schema, table), reason in {**made, **wide, **other.overlaid}.items():
             laid = laid.closed_by(schema, table, reason)
         return laid._programs_of(other)
 

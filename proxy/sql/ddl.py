@@ -227,8 +227,32 @@ class Definitions:
         name = self._tables.named(relation)
         rules = {rule.column: rule for rule in self._tables.rules(name)}
         scope = self._altered_scope(name, relation, node.nodes("cmds"))
-        closing = [other for command in node.nodes("cmds") for other in self._command(command, name, rules, scope)]
-        return StatementPlan("alter", (f"{name[0]}.{name[1]}",), effects=DDL, altered=self._over(closing))
+        commands = node.nodes("cmds")
+        closing = [(command, self._command(command, name, rules, scope)) for command in commands]
+        done = StatementPlan("alter", (f"{name[0]}.{name[1]}",), effects=DDL)
+        if all(command.text("subtype") == "AT_AddColumn" for command, others in closing if others):
+            made = self._widened(name, rules, commands)
+            if made is not None:
+                return replace(done, created=(made,)) if made.oid == 0 else replace(done, widened=(made,))
+        return replace(done, altered=self._over([other for _, others in closing for other in others]))
+
+    def _widened(self, name: Name, rules: dict[str, Rule], commands: list[Node]) -> Relation | None:
+        """A table of the catalog, or of this transaction, with the columns that its commands add; None if they are not
+        certain, or not those of one table alone. What the policy says of a column counts at once in a new table: no row
+        of it can be from before."""
+        relations = self._tables.snapshot.relations
+        known = relations.get(name)
+        added = [definition for command in commands if (definition := command.node("def")) is not None]
+        added = [definition for definition in added if definition.kind == "ColumnDef"]
+        if known is None or not added or known.kind != "r" or known.temporary or known.parents:
+            return None
+        if known.oid and any(known.oid in other.parents for other in relations.values()):
+            return None
+        if any(d.text("colname") in rules and (known.oid != 0 or _collated(d)) for d in added):
+            return None
+        there = {column.name for column in known.columns}
+        columns = [self._column(0, d, {}) for d in added if d.text("colname") not in there]
+        return replace(known, columns=(*known.columns, *columns))
 
     def _over(self, names: list[Name]) -> tuple[Name, ...]:
         """Relations and the views that read them."""

@@ -51,6 +51,8 @@ def overlay(snapshot: Snapshot, done: StatementPlan, why: str = CHANGED) -> Snap
         snapshot = _laid(snapshot, effect, why) if effect.kind in KINDS else snapshot
     for relation in done.created:
         snapshot = snapshot.with_relation(relation)
+    for relation in done.widened:
+        snapshot = snapshot.with_columns(relation)
     for schema, table in done.altered:
         snapshot = snapshot.closed_by(schema, table, why)
     return snapshot

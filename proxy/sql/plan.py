@@ -165,10 +165,10 @@ class StatementPlan:
     tables: protected tables it touches, 'schema.table'. outputs: one entry a result column, None where nothing
     protected is in it; None as a whole if no result column carries any, or it returns no rows. width: number of result
     columns when outputs is set. effects: see SessionEffect. created: tables it makes, for later statements of the
-    transaction; altered: (schema, name) of relations that are not what the catalog says until it is read anew. reads:
-    it only reads, so there is nothing to undo. copy: it is a COPY of protected columns. cursor: it
-    is a DECLARE of a query on a protected table. prepared: it is a PREPARE. execution: it is an EXECUTE, or EXPLAIN
-    of one.
+    transaction; altered: (schema, name) of relations that are not what the catalog says until it is read anew; widened:
+    tables that have got columns that are not protected. reads: it only reads, so there is nothing to undo. copy: it is
+    a COPY of protected columns. cursor: it is a DECLARE of a query on a protected table. prepared: it is a PREPARE.
+    execution: it is an EXECUTE, or EXPLAIN of one.
     """
 
     tag: str
@@ -177,6 +177,7 @@ class StatementPlan:
     effects: tuple[SessionEffect, ...] = ()
     created: tuple[Relation, ...] = ()
     altered: tuple[tuple[str, str], ...] = ()
+    widened: tuple[Relation, ...] = ()
     reads: bool = False
     copy: CopyPlan | None = None
     cursor: CursorPlan | None = None

@@ -50,3 +50,33 @@ SELECT * FROM later;
 ALTER TABLE customers ALTER COLUMN full_name TYPE varchar(150) USING full_name::varchar(150);
 -- refused
 ALTER TABLE customers ALTER COLUMN full_name TYPE varchar(40) USING full_name::varchar(40);
+
+-- What a migration does in one transaction: columns that it adds, fills and indexes.
+BEGIN;
+ALTER TABLE newsletter ADD COLUMN seen int DEFAULT 2, ADD COLUMN IF NOT EXISTS topic text;
+UPDATE newsletter SET seen = 5, email = 'mig@x.org' WHERE email = 'zoe@z.io' RETURNING *;
+-- with: ["cy@y.net"]
+SELECT * FROM newsletter WHERE email = $1;
+INSERT INTO newsletter VALUES (50, 'mig@x.org', 'news', 7) RETURNING *;
+ALTER TABLE newsletter ADD COLUMN nick text NOT NULL DEFAULT 'none';
+CREATE INDEX ON newsletter (email, nick);
+CREATE UNIQUE INDEX ON newsletter (id, email);
+SELECT * FROM newsletter ORDER BY id;
+SAVEPOINT s;
+ALTER TABLE newsletter ADD COLUMN later_one int;
+SELECT later_one, email FROM newsletter ORDER BY id;
+ROLLBACK TO s;
+-- refused
+SELECT * FROM newsletter ORDER BY id;
+ROLLBACK;
+SELECT * FROM newsletter ORDER BY id;
+BEGIN;
+ALTER TABLE newsletter ADD COLUMN seen int;
+COMMIT;
+SELECT * FROM newsletter ORDER BY id;
+BEGIN;
+CREATE TABLE later (id int PRIMARY KEY, email text, name varchar(50));
+ALTER TABLE later ADD COLUMN note text;
+INSERT INTO later VALUES (1, 'mig@x.org', 'Mig', 'plain') RETURNING *;
+COMMIT;
+SELECT * FROM later WHERE email = 'mig@x.org';

@@ -8,7 +8,18 @@ from dataclasses import replace
 import pytest
 
 from proxy.policy.rules import NOTHING
-from proxy.sql.catalog import ANYTHING, GRANTED, RIGHTS, UNSURE, Catalog, Column, Relation, snapshot, split_path
+from proxy.sql.catalog import (
+    ANYTHING,
+    GRANTED,
+    RIGHTS,
+    UNSURE,
+    WIDENED,
+    Catalog,
+    Column,
+    Relation,
+    snapshot,
+    split_path,
+)
 from proxy.sql.rights import schemas
 from tests.kit.catalogs import world
 
@@ -146,6 +157,21 @@ def test_what_a_transaction_dropped_moved_and_made_is_laid_over_too() -> None:
     assert (newer.moved, newer.made) == (GRANTED, {"new"})
     assert newer.touches(b"select fresh()") and newer.touches(b"select sets()")
     assert not SHOP.touches(b"select fresh(), sets()")
+
+
+def test_columns_that_a_transaction_added_are_laid_over_too() -> None:
+    known = SHOP.relations[CUSTOMERS]
+    wide = replace(known, columns=(*known.columns, Column("x", 0, 23, "int4", -1)))
+    before = SHOP.with_columns(wide)
+    assert before.protected_tables == SHOP.protected_tables and before.by_name["customers"][-1] == wide
+    catalog = world("shop").catalog
+    newer = snapshot(catalog, SHOP.policy, 2).relaid(before)
+    assert newer.relations[CUSTOMERS].columns == wide.columns and newer.widened == {CUSTOMERS}
+    others = [replace(r, columns=r.columns[1:]) if r.name == "customers" else r for r in catalog.relations]
+    other = snapshot(replace(catalog, relations=tuple(others)), SHOP.policy, 2)
+    assert other.relaid(before).closed[CUSTOMERS] == WIDENED
+    assert SHOP.without(*CUSTOMERS).relaid(before).closed[CUSTOMERS] == WIDENED
+    assert SHOP.unsure_after(before).closed == {CUSTOMERS: WIDENED}, "it may have been before a ROLLBACK TO"
 
 
 def test_after_rollback_to_it_is_not_known_what_is_left() -> None:

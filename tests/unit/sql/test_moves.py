@@ -42,6 +42,12 @@ def moves(text: str, within: Snapshot = SHOP, path: tuple[str, ...] | None = ("a
     return [f"{e.kind} {e.name or ''}" + (f"={e.value}" if e.value else "") for e in found]
 
 
+def test_columns_that_a_statement_adds_are_there_for_those_behind_it() -> None:
+    wide = replace(RELATIONS[0], columns=(*COLUMNS, Column("x", 0, 23, "integer", -1)))
+    found = overlay(SHOP, StatementPlan("alter", widened=(wide,)))
+    assert found.relations["a", "c"] == wide and found.widened == {("a", "c")}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
