@@ -11,8 +11,8 @@ from typing import Final, final
 from proxy.errors import Refusal
 from proxy.sql import names, predicates
 from proxy.sql.catalog import ANY_SCHEMA
-from proxy.sql.choices import TEXT
-from proxy.sql.findings import Findings
+from proxy.sql.choices import TEXT, common
+from proxy.sql.findings import INTEGERS, Findings
 from proxy.sql.predicates import EQUALITY, settle
 from proxy.sql.referee import Node, wrapped
 from proxy.sql.relations import ProtectedColumn
@@ -234,6 +234,7 @@ class Expressions:
         """NULLIF asks for equality; of varchar as of text, whose operator it is."""
         first, second = predicates.now(self.term(left, scope), self.findings), self.term(right, scope)
         if isinstance(first, Held):
+            self._keeps_type(first.column, second)
             predicates.equal(first, second, self.findings, "NULLIF")
             varying = first.column.facade.name == "varchar"
             return Held(replace(first.column, facade=TEXT), first.made) if varying else first
@@ -241,6 +242,15 @@ class Expressions:
             return Choice((first,), "NULLIF", against=(second,))
         self._settle_both(first, second, "NULLIF")
         return PLAIN
+
+    def _keeps_type(self, column: ProtectedColumn, other: Term) -> None:
+        """Raises Refusal where NULLIF makes another type of the column's: it gives what its = compares, and an integer
+        is compared with a fraction as numeric."""
+        if column.facade.name not in INTEGERS or not isinstance(other, Value | Choice):
+            return
+        found = common(Choice((other,), "NULLIF"), column, self.findings)
+        if found is not None and found.name not in INTEGERS:
+            raise refuse(column, "NULLIF with a number of another type", hint="Cast it to the column's type.")
 
     def _settle_both(self, left: Term, right: Term, construct: str) -> None:
         for term in (left, right):

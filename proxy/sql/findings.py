@@ -19,7 +19,8 @@ from proxy.sql.terms import Choice, Value
 from proxy.wire.types import TypeSpec, parse_type
 
 TEXT_FAMILY: Final = frozenset(("text", "varchar", "bpchar"))
-NUMERIC_TYPES: Final = frozenset(("int2", "int4", "int8", "numeric"))
+INTEGERS: Final = frozenset(("int2", "int4", "int8"))
+NUMERIC_TYPES: Final = INTEGERS | {"numeric"}
 MOMENTS: Final = frozenset(("date", "timestamp", "timestamptz"))
 Use = Literal["write", "search"]
 MOST_PARAMETERS: Final = 65535

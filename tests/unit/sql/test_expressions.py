@@ -7,7 +7,9 @@ Of customers `email` and `full_name` are protected, with deterministic tokens, `
 import pytest
 
 from proxy.errors import Refusal
+from proxy.policy.load import load
 from proxy.sql.analyze import analyse
+from proxy.sql.catalog import snapshot
 from proxy.sql.expressions import DYNAMIC, Expressions
 from proxy.sql.findings import Findings
 from proxy.sql.plan import Plan, render
@@ -16,11 +18,23 @@ from proxy.sql.relations import ProtectedColumn
 from proxy.sql.scopes import Scope
 from proxy.sql.shape import analysis_text, shape
 from proxy.sql.tables import Tables
-from tests.kit.catalogs import world
+from tests.kit.catalogs import build, world
 from tests.kit.plans import shown
 
 SHOP = world("shop").snapshot
 PUBLIC = ("public",)
+COUNTED = snapshot(
+    build({"relations": {"public.counted": ["id int4", "number text"]}}),
+    load(
+        [
+            (
+                "p.yaml",
+                "version: 1\nclasses: {n: {kind: text}}\nprotect: {public.counted: {number: {class: n, type: integer}}}",
+            )
+        ]
+    ),
+    1,
+)
 
 
 def plan(text: str) -> Plan:
@@ -458,3 +472,23 @@ def shape_of(text: str) -> list[ProtectedColumn]:
 def test_one_of_several_values(condition: str, expected: str) -> None:
     refusal = plan(f"select id from customers c where {condition}").refusal
     assert ("ok" if refusal is None else refusal.code) == expected
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ("1", ""),
+        ("'1'", ""),
+        ("$1", ""),
+        ("1::bigint", ""),
+        ("null", ""),
+        ("case when true then 2 end", ""),
+        ("1.5", "unsupported-expression"),
+        ("1::numeric", "unsupported-expression"),
+        ("case when true then 1.5 end", "unsupported-expression"),
+    ],
+)
+def test_nullif_of_an_integer_is_one(other: str, expected: str) -> None:
+    """With a fraction it would be numeric: NULLIF gives what its = compares (parse_expr.c transformAExprNullIf)."""
+    refusal = analyse(f"select nullif(number, {other}) from counted".encode(), True, ("public",), COUNTED).refusal
+    assert (refusal.code if refusal else "") == expected
