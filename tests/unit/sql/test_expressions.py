@@ -23,18 +23,8 @@ from tests.kit.plans import shown
 
 SHOP = world("shop").snapshot
 PUBLIC = ("public",)
-COUNTED = snapshot(
-    build({"relations": {"public.counted": ["id int4", "number text"]}}),
-    load(
-        [
-            (
-                "p.yaml",
-                "version: 1\nclasses: {n: {kind: text}}\nprotect: {public.counted: {number: {class: n, type: integer}}}",
-            )
-        ]
-    ),
-    1,
-)
+NUMBER = "version: 1\nclasses: {n: {kind: text}}\nprotect: {public.counted: {number: {class: n, type: integer}}}"
+COUNTED = snapshot(build({"relations": {"public.counted": ["id int4", "number text"]}}), load([("p.yaml", NUMBER)]), 1)
 
 
 def plan(text: str) -> Plan:
