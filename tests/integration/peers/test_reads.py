@@ -98,9 +98,12 @@ def test_029_cursors(peer: Peer) -> None:
 
 def test_030_sql_prepare(peer: Peer) -> None:
     add(peer)
-    peer.refused("PREPARE pr(int) AS SELECT email FROM c WHERE id=$1")
-    assert peer.ask("EXECUTE pr(1)") == "26000"
-    peer.refused("EXPLAIN SELECT email FROM c", "EXPLAIN ANALYZE SELECT email FROM c")
+    assert peer.ask("PREPARE pr(int) AS SELECT email FROM c WHERE id=$1") == []
+    assert peer.ask("EXECUTE pr(1)") == [(f"{peer.word}1@x.org",)]
+    assert peer.ask(f"PREPARE w AS INSERT INTO c(id,email) VALUES (7,'{peer.mail}')") == []
+    assert peer.ask("EXECUTE w") == [] and peer.ask("SELECT email FROM c WHERE id=7") == [(peer.mail,)]
+    for explained in ("EXPLAIN", "EXPLAIN ANALYZE"):
+        assert peer.word not in str(peer.ask(f"{explained} SELECT email FROM c WHERE email='{peer.mail}'"))
 
 
 def test_031_distinct_and_random_tokens(peer: Peer) -> None:
@@ -352,5 +355,5 @@ def test_046_tokens_that_clients_write(peer: Peer) -> None:
     assert peer.ask("SELECT id FROM c WHERE email=$1", [own], link=stranger) == [("1",)]
     assert peer.ask("SELECT id FROM c WHERE email=$1", [foreign], link=stranger) == []
     assert peer.ask("INSERT INTO c(id,name) VALUES (3,$1) RETURNING name", [foreign], link=stranger) == "22023"
-    assert peer.ask("INSERT INTO c(id,email) VALUES (3,$1) RETURNING email", [own], link=stranger) == [(own,)]
+    assert peer.ask("INSERT INTO d(id,email) VALUES (3,$1) RETURNING email", [own], link=stranger) == [(own,)]
     assert peer.ask("SELECT phone FROM c WHERE id=1") == [("+12025551001",)]

