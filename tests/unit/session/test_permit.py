@@ -7,7 +7,7 @@ import pytest
 from proxy.errors import Refusal
 from proxy.policy.access import Access
 from proxy.policy.rules import Level
-from proxy.session.permit import permit, permit_value
+from proxy.session.permit import permit, permit_again, permit_value
 from proxy.sql.plan import Input
 from tests.unit.session.driver import SHOP, plan
 
@@ -175,3 +175,28 @@ def test_a_value_is_looked_for_by_those_who_may_only() -> None:
         with pytest.raises(Refusal) as caught:
             permit_value(place, levels("token"))
         assert (caught.value.code, caught.value.column) == ("may-not-search", "public.customers.email")
+
+
+@pytest.mark.parametrize(
+    ("text", "after", "purpose", "code"),
+    [
+        (READ, levels("reveal"), "", ""),
+        (READ, levels("reveal", person="mask"), "", ""),
+        (READ, levels("mask"), "", "plan-changed"),
+        (READ, levels("deny"), "", "may-not-see"),
+        (READ, Access("r", "reveal", rows=3), "", "plan-changed"),
+        (READ, Access("r", "reveal", require_purpose=True), "", "purpose-required"),
+        (READ, Access("r", "reveal", require_purpose=True), "x", ""),
+        (SEARCH, levels("mask"), "", "may-not-search"),
+        (WRITE, levels("deny"), "", "may-not-write"),
+        (WRITE, levels("token"), "", ""),
+        (PLAIN, levels("deny"), "", ""),
+    ],
+)
+def test_a_portal_bound_with_other_rights(text: str, after: Access, purpose: str, code: str) -> None:
+    try:
+        permit_again(plan(text)[1], levels("reveal"), after, purpose)
+    except Refusal as refusal:
+        assert refusal.code == code
+    else:
+        assert code == ""

@@ -385,3 +385,14 @@ def test_a_parameter_whose_place_is_not_clear_goes_as_it_is() -> None:
     cast = Node("TypeCast", {"location": 3, "typeName": {"location": 5}})
     findings.asked_for_null(Value(parameter, (cast,)))
     assert findings.nulls == {}
+
+
+def test_nobody_waits_any_more() -> None:
+    cut = shape(b"", True)
+    waiting = [False]
+    findings = Findings(b"", cut, analysis_text(b"", cut), True, lambda: waiting[0])
+    findings.go_on()
+    waiting[0] = True
+    with pytest.raises(Refusal) as caught:
+        findings.go_on()
+    assert caught.value.code == "statement-too-large"

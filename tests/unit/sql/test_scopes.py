@@ -78,3 +78,9 @@ def test_values_that_have_met_nothing_yet() -> None:
     assert Outputs((ID,)).typed() == Outputs((ID,))
     choice.fate.column = EMAIL
     assert Outputs(columns).held() == Held(EMAIL, choice.fate)
+
+
+def test_a_range_finds_a_name_as_often_as_it_is_asked() -> None:
+    held = Held(EMAIL)
+    found = Range("t", (OutColumn("a", PLAIN), OutColumn("a", held), OutColumn("a", PLAIN), OutColumn(None, NULL)))
+    assert [found.find("a"), found.find("a"), found.find("b"), found.find("")] == [held, held, None, None]
