@@ -9,6 +9,7 @@ both stay in the same state and nothing happened on either.
 """
 
 import itertools
+import re
 import struct
 import uuid
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ FIELDS: Final = (
 )  # fmt: skip
 REFUSED: Final = ("0A000", "54000")
 FAILS: Final = "SELECT pgveil.refused"  # 42P01 when parsed, as a refusal is
+_BRACKETS: Final = re.compile(r"\([^()]*\)")
 _NAMES = itertools.count()
 Cell = bytes | None
 Connection = psycopg.Connection[Any]
@@ -121,8 +123,14 @@ def judge(
     sql: str, params: Sequence[Param], way: Way, direct: tuple[Outcome, ...], through: tuple[Outcome, ...]
 ) -> Step:
     """What both said to a text that was not refused: equal or wrong."""
-    same = _equal(direct, through, "order by" in sql.lower())
+    same = _equal(direct, through, "order by" in _outermost(sql.lower()))
     return Step(sql, tuple(params), way, "equal" if same else "wrong", direct, through)
+
+
+def _outermost(sql: str) -> str:
+    """Without what stands in brackets: a window or a subquery orders no result."""
+    shorter = _BRACKETS.sub("", sql)
+    return sql if shorter == sql else _outermost(shorter)
 
 
 def _equal(direct: tuple[Outcome, ...], through: tuple[Outcome, ...], ordered: bool) -> bool:
