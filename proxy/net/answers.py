@@ -23,6 +23,7 @@ from proxy.session.effects import (
     Analyse,
     Audit,
     Context,
+    DatabasesChanged,
     Failure,
     Find,
     Item,
@@ -88,6 +89,9 @@ class Answers:
                 return None, ()
             world = self._worlds.known(request.database)
             return WAIT if world is None else (world, ())
+        if isinstance(request, DatabasesChanged):
+            self._worlds.databases_changed(request.own)
+            return None, ()
         return WAIT
 
     async def later(self, request: Request) -> Answer:
@@ -105,6 +109,7 @@ class Answers:
                 [_event(request.context, request.action, request.outcome, c) for c in request.classes or ("",)]
             )
             return None, ()
+        assert isinstance(request, Find)  # of the rest `now` waits for nothing
         return await self._find_many(request)
 
     async def record(self, events: Sequence[Event]) -> None:

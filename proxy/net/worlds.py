@@ -53,6 +53,10 @@ class Worlds:
         self._strays: dict[str, frozenset[str]] = {}  # labels; no look can show that there are none left
         self.strangers: Final = Strangers(reader, records)
         self._doubts: dict[str, float] = {}  # when the last reading for a doubt began
+        self._changes = 0
+        # Databases whose name may stand for another one since the change of that number: whoever comes to one waits for
+        # a reading that began after it. What was known goes on until then, for links that are there.
+        self._stale: dict[str, int] = {}
         self._version = 0
 
     @property
@@ -73,14 +77,23 @@ class Worlds:
         return any(rule.database in (None, database) for rule in self.policy.rules)
 
     def known(self, database: str) -> World | None:
-        return self._worlds.get(database)
+        """None: it is to be loaded."""
+        return None if database in self._stale else self._worlds.get(database)
+
+    def databases_changed(self, own: str) -> None:
+        """Databases were made, dropped or renamed: their names may stand for others. own: where that was done, which it
+        can't have been done to."""
+        self._changes += 1
+        others = (self._worlds.keys() | self._reading.keys()) - {own}
+        self._stale.update(dict.fromkeys(others, self._changes))
 
     async def load(self, database: str, fresh: bool, doubted: bool = False) -> World:
         """The database's world; `fresh`: with a catalog read from now on, or (doubted) from soon on. Raises
         Unavailable."""
-        world = self._worlds.get(database)
+        world = self.known(database)
         if world is not None and not fresh:
             return world
+        fresh = fresh or database in self._stale
         if doubted and await self._pause(database):
             return self._worlds[database]
         if fresh and database in self._reading:
@@ -116,6 +129,7 @@ class Worlds:
             task.exception()  # who waited for it has it; if all of them left, nobody misses it
 
     async def _read(self, database: str) -> None:
+        change = self._stale.get(database)
         try:
             catalog = await self._reader.read(database)
         except Unavailable:
@@ -124,7 +138,7 @@ class Worlds:
         self._failed.discard(database)
         known = self._worlds.get(database)
         laid = snapshot(catalog, self.policy, 0)
-        if known is None:
+        if known is None or change is not None:
             await self._leftovers.look(database, comparable(laid))
             await self._acquaint(database, protected(laid))
         elif known.snapshot.catalog != catalog:
@@ -132,8 +146,10 @@ class Worlds:
             news = [column for column in protected(laid) if (column.label, column.relation_oid) not in there]
             await self._acquaint(database, news)
         known = self._worlds.get(database)
-        if known is None or known.snapshot.catalog != catalog or known.policy is not self.policy:
+        if known is None or known.snapshot.catalog != catalog or known.policy is not self.policy or change is not None:
             self._replace(database, catalog)
+        if self._stale.get(database) == change:
+            self._stale.pop(database, None)
 
     def _replace(self, database: str, catalog: Catalog) -> World:
         self._version += 1

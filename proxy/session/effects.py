@@ -140,6 +140,17 @@ class LoadCatalog:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabasesChanged:
+    """One was made, dropped, renamed or set otherwise; not `own`, where this link is. Whoever comes to another next
+    needs a catalog that is read from now on.
+
+    Answer: at once, nothing that counts.
+    """
+
+    own: str
+
+
+@dataclass(frozen=True, slots=True)
 class Analyse:
     """Make the plan of a statement not seen before. text: UTF-8. Answer: `sql.plan.Plan` | Failure."""
 
@@ -207,7 +218,7 @@ class Audit:
     outcome: str
 
 
-Request = LoadCatalog | Analyse | Tokenise | Find | Reveal | Audit
+Request = LoadCatalog | DatabasesChanged | Analyse | Tokenise | Find | Reveal | Audit
 
 # ---- answers -----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,19 @@ from typing import Final, Protocol, final
 from proxy.errors import Bug, Refusal, Side
 from proxy.policy.access import Access, resolve
 from proxy.session.copy_in import CopyIn
-from proxy.session.effects import Again, Ask, Close, Context, Effect, Note, Principal, Request, ToClient, ToServer
+from proxy.session.effects import (
+    Again,
+    Ask,
+    Close,
+    Context,
+    DatabasesChanged,
+    Effect,
+    Note,
+    Principal,
+    Request,
+    ToClient,
+    ToServer,
+)
 from proxy.session.ledger import PLAIN_SYNC, Ledger, Owed
 from proxy.session.limits import Limits
 from proxy.session.names import Names
@@ -24,6 +36,7 @@ from proxy.wire import messages
 
 # Effects that may change any setting; settings that decide how text is read; settings that decide what names mean.
 READING: Final = frozenset(("client_encoding", "standard_conforming_strings", "datestyle", "intervalstyle", "timezone"))
+DATABASES: Final = frozenset((b"CREATE DATABASE", b"DROP DATABASE", b"ALTER DATABASE"))
 PATH: Final = frozenset(("search_path", "role", "session_authorization"))
 
 STARTUP: Final = 0  # before the StartupMessage
@@ -225,8 +238,11 @@ class State:
 
     def completed(self, tag: bytes, done: StatementPlan | None) -> None:
         """A statement ended well. COMMIT of a failed transaction has the tag ROLLBACK. ROLLBACK TO, which has it too,
-        ends no transaction. With AND CHAIN no ReadyForQuery shows that one ended."""
+        ends no transaction. With AND CHAIN no ReadyForQuery shows that one ended. DATABASES are told of by
+        their tags, which are there where nothing is protected and no statement is planned."""
         if tag not in (b"COMMIT", b"ROLLBACK", b"PREPARE TRANSACTION"):
+            if tag in DATABASES:
+                self.ask(DatabasesChanged(self.principal.database), IGNORE)
             return
         if done is not None and any(effect.kind == "rollback-to" for effect in done.effects):
             return

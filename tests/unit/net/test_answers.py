@@ -18,6 +18,7 @@ from proxy.session.effects import (
     Analyse,
     Audit,
     Context,
+    DatabasesChanged,
     Failure,
     Find,
     Item,
@@ -264,6 +265,13 @@ async def test_catalogs(it: Scene) -> None:
     it.worlds.renew(policy("version: 1\n"))
     assert await it.ask(ask) == (None, ()) and await it.ask(LoadCatalog("shop", True)) == (None, ())
     assert it.shelf.began == 2
+
+
+@scene
+async def test_databases_that_changed_are_read_anew(it: Scene) -> None:
+    await it.ask(LoadCatalog("shop", False))
+    assert it.answers.now(DatabasesChanged("shop")) == (None, ()) and it.at_hand(LoadCatalog("shop", False))
+    assert it.answers.now(DatabasesChanged("postgres")) == (None, ()) and not it.at_hand(LoadCatalog("shop", False))
 
 
 @scene

@@ -344,3 +344,47 @@ async def test_a_stranger_in_a_result_closes_its_class_for_comparisons(it: Scene
     it.worlds.strayed("shop", ("email",))
     it.worlds.strayed("shop", ("email",))
     assert compared(it.worlds.known("shop")) == {"email": "plaintext-rows", "name": "ok"} and len(it.changed) == 2
+
+
+# ---- databases whose names may stand for others
+
+
+@scene
+async def test_another_database_of_a_name_is_read_before_anybody_gets_it(it: Scene) -> None:
+    before, elsewhere = await it.worlds.load("shop", False), await it.worlds.load("other", False)
+    it.worlds.databases_changed("other")
+    assert it.worlds.known("shop") is None and it.worlds.known("other") is elsewhere
+    assert before in it.worlds.all, "links that are there go on, and get new policies"
+    it.shelf.plain = {"public.customers.email"}  # a copy of another one may have the same catalog
+    after = await it.worlds.load("shop", False)
+    assert after is not before and it.worlds.known("shop") is after and it.changed[-1] is after
+    assert compared(after) != compared(before) and it.shelf.began == 3
+    assert await it.worlds.load("shop", False) is after and it.shelf.began == 3
+
+
+@scene
+async def test_a_reading_that_began_before_databases_changed_is_none_of_the_next(it: Scene) -> None:
+    it.shelf.slow = True
+    early = it.load()
+    await until(lambda: it.shelf.began == 1)
+    it.worlds.databases_changed("other")
+    late = it.load()
+    await turns()
+    it.shelf.go()
+    await early
+    await until(lambda: it.shelf.began == 2)
+    assert it.worlds.known("shop") is None and not late.done()
+    it.shelf.go()
+    assert await late is it.worlds.known("shop")
+
+
+@scene
+async def test_what_can_not_be_read_again_stays_doubted(it: Scene) -> None:
+    await it.worlds.load("shop", False)
+    it.worlds.databases_changed("other")
+    it.shelf.gone = True
+    with pytest.raises(Unavailable):
+        await it.worlds.load("shop", False)
+    assert it.worlds.known("shop") is None
+    it.shelf.gone = False
+    assert await it.worlds.load("shop", False) is it.worlds.known("shop")
