@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from tests.outside import suite
 from tests.outside.places import Place
 
 SECONDS = 1500  # for a whole suite
+TEMPORARY = re.compile(r"/tmp/\w+/")  # directories, in names of subtests
 WORDS = {"pass": "passed", "fail": "failed", "skip": "skipped"}
 
 
@@ -54,7 +56,8 @@ class GoSuite:
             event = json.loads(line)
             if event.get("Test") and event.get("Action") in WORDS:
                 package = event["Package"].removeprefix(self.module)
-                outcomes[f"{package}.{event['Test']}"] = WORDS[event["Action"]]
+                test = TEMPORARY.sub("/tmp/…/", event["Test"])
+                outcomes[f"{package}.{test}"] = WORDS[event["Action"]]
         return outcomes
 
 
