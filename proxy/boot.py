@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -12,14 +11,14 @@ from typing import Any, Final
 from proxy.admin.app import Admin
 from proxy.config import Settings
 from proxy.documents import Fault, Faults
-from proxy.endpoints import Tcp, Unix
+from proxy.endpoints import Unix
 from proxy.errors import Unavailable
+from proxy.net.places import upstreams
 from proxy.net.reload import PolicyFiles, read_policy, refuse_other_forms
 from proxy.net.reload import Sources as PolicySources
 from proxy.net.server import Server
 from proxy.net.tasks import Tasks
 from proxy.net.tls import Certificates
-from proxy.net.upstream import Upstream
 from proxy.observe import REGISTRY, log
 from proxy.policy.rules import Policy
 from proxy.policy.values import form
@@ -53,15 +52,6 @@ async def open_vault(settings: Settings, policy: Policy, store: Store, tasks: Ta
     return await Vault.open(store, provider, modes(policy), sources, limits)
 
 
-def upstream(settings: Settings, context: ssl.SSLContext | None) -> Upstream:
-    """context: for TLS to the server."""
-    endpoint = settings.upstream.endpoint
-    if isinstance(endpoint, Unix):
-        return Upstream(endpoint.directory, endpoint.port or 5432, "disable", None, settings.timeouts.connect)
-    assert isinstance(endpoint, Tcp)
-    return Upstream(endpoint.host, endpoint.port, settings.tls.server.mode, context, settings.timeouts.connect)
-
-
 HEAD_EVERY: Final = 3600.0  # seconds between notes of the audit trail's end: what may be cut off unseen
 # Settings that this version knows but does not do yet: named at start, not ignored.
 NOT_YET: Final = "this version does not do it yet"
@@ -93,7 +83,7 @@ async def serve(settings: Settings, open_store: OpenStore, ready_line: Callable[
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, _nothing)  # one that comes now must not end the process
     certificates, sources, policy = _read(settings)
-    target = upstream(settings, certificates.server)
+    target = upstreams(settings, certificates.server)
     certificates.changed = target.renew
     async with AsyncExitStack() as stack:
         tasks = Tasks()

@@ -306,16 +306,15 @@ def policy_schema(arguments: argparse.Namespace) -> int:
 
 
 def policy_explain(arguments: argparse.Namespace) -> int:
-    from proxy.net.catalog import CatalogReader
     from proxy.net.explain import explain
+    from proxy.net.places import catalog_reader
     from proxy.net.reload import read_policy
     from proxy.sql.catalog import snapshot
 
     settings = _settings(arguments)
     _, policy = read_policy(settings)
     text = sys.stdin.buffer.read()
-    reader = CatalogReader(settings.catalog.text, settings.timeouts.catalog)
-    catalog = _run(reader.read(arguments.database))
+    catalog = _run(catalog_reader(settings).read(arguments.database))
     found = explain(text, snapshot(catalog, policy, 1), arguments.user)
     if arguments.json:
         print(json.dumps(found.as_json(), indent=2))

@@ -11,7 +11,8 @@ import glob
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, cast, get_args
+from urllib.parse import SplitResult, urlsplit
 
 import yaml
 
@@ -27,11 +28,14 @@ from proxy.kinds import (
     OFF,
     PATH,
     PATHS,
+    POSTGRES_PORT,
     UPSTREAM,
+    UPSTREAM_QUERY,
     VAULT,
     KeySource,
     Kind,
     Place,
+    Target,
     TlsMode,
     Upstream,
     choice,
@@ -227,9 +231,13 @@ class Settings:
         "where clients connect: host:port or unix:/directory, or a list of them",
         f"127.0.0.1:{DEFAULT_PORT}",
     )
-    upstream: Upstream = setting(
+    upstream: tuple[Upstream, ...] = setting(
         UPSTREAM,
-        "the application's server: host:port, unix:/directory:port, or postgresql://host:port/?sslmode=…",
+        "the application's server: host:port, unix:/directory:port, or postgresql://host:port/?sslmode=…; of a "
+        "list, the first that takes a link",
+    )
+    target_session_attrs: Target = setting(
+        choice(get_args(Target)), "as libpq's: which of `upstream` a link may go to", "any"
     )
     catalog: Url = setting(
         CATALOG,
@@ -413,6 +421,7 @@ def _finish(settings: Settings, given: Mapping[str, Given | None], faults: list[
 
     if not settings.listen:
         fault("listen", "'listen' names no address", "such as 127.0.0.1:6432")
+    _check_upstream(settings, fault)
     _check_tls(settings, given, fault)
     return replace(settings, listen=_with_ports(settings.listen), tls=_merged(settings))
 
@@ -426,9 +435,36 @@ def _check_tls(settings: Settings, given: Mapping[str, Given | None], fault: Cal
     if client.cert is None and (client.require or client.ca):
         name = "tls.client.require" if client.require else "tls.client.ca"
         fault(name, f"'{name}' needs 'tls.client.cert'", "without a certificate TLS is not offered")
-    mode = settings.upstream.sslmode
-    if mode is not None and "tls.server.mode" in given and server.mode != mode:
+    for name in UPSTREAM_QUERY:
+        if len(_told(settings, name)) > 1:
+            fault("upstream", f"{name} of several 'upstream' differ", "one holds for all of them: give it once")
+    modes = _told(settings, "sslmode")
+    if modes and "tls.server.mode" in given and modes != {server.mode}:
         fault("tls.server.mode", "'tls.server.mode' and sslmode of 'upstream' differ", "give one of them")
+
+
+def _told(settings: Settings, name: str) -> set[str]:
+    """What URLs in `upstream` say about it: one thing, or none of them does."""
+    return {value for each in settings.upstream if (value := getattr(each, name)) is not None}
+
+
+def _check_upstream(settings: Settings, fault: Callable[[str, str, str], None]) -> None:
+    """The catalog is read where links may go (docs/adr/0010): an account's address elsewhere would never be used."""
+    addresses = [each.endpoint for each in settings.upstream]
+    if not addresses:
+        fault("upstream", "'upstream' names no server", "such as 127.0.0.1:5432")
+    for address in sorted({str(each) for each in addresses if addresses.count(each) > 1}):
+        fault("upstream", f"'upstream' names {address} twice", "name each server once")
+    parts = urlsplit(settings.catalog.text)
+    if len(addresses) > 1 and parts.netloc.rpartition("@")[2] and not _among(parts, addresses):
+        advice = (
+            "the catalog is read at the servers of `upstream`: name one of them, or none (postgresql://reader@/shop)"
+        )
+        fault("catalog", "'catalog' names a server that is not among those of 'upstream'", advice)
+
+
+def _among(parts: SplitResult, addresses: list[Endpoint]) -> bool:
+    return Tcp(parts.hostname or "", parts.port or POSTGRES_PORT) in addresses
 
 
 def _with_ports(listen: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
@@ -438,13 +474,14 @@ def _with_ports(listen: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
 
 
 def _merged(settings: Settings) -> Tls:
-    """What the upstream's URL says about TLS goes over `tls.server`."""
-    url, server = settings.upstream, settings.tls.server
+    """What URLs in `upstream` say about TLS goes over `tls.server`."""
+    server = settings.tls.server
+    mode, ca, cert, key = (next(iter(_told(settings, name)), None) for name in UPSTREAM_QUERY)
     merged = ServerTls(
-        mode=url.sslmode or server.mode,
-        ca=url.sslrootcert or server.ca,
-        cert=url.sslcert or server.cert,
-        key=url.sslkey or server.key,
+        mode=cast("TlsMode | None", mode) or server.mode,
+        ca=ca or server.ca,
+        cert=cert or server.cert,
+        key=key or server.key,
     )
     return replace(settings.tls, server=merged)
 

@@ -16,6 +16,8 @@ DEFAULT_PORT: Final = 6432
 POSTGRES_PORT: Final = 5432
 
 TlsMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
+# As libpq has them.
+Target = Literal["any", "read-write", "read-only", "primary", "standby", "prefer-standby"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class KeySource:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """The application's database server. sslmode and the paths: only what the URL said; `tls.server` has the rest."""
+    """A server of the application's. sslmode and the paths: only what the URL said; `tls.server` has the rest."""
 
     endpoint: Endpoint
     sslmode: TlsMode | None = None
@@ -68,6 +70,7 @@ UNITS: Final = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 SECONDS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 UPSTREAM_QUERY: Final = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 KEY_SCHEMES: Final = ("file", "env", "awskms", "transit")
+TARGET: Final = "target_session_attrs"
 CATALOG_SCHEMES: Final = ("postgresql", "postgres")
 VAULT_SCHEMES: Final = ("sqlite", "postgresql", "postgres", "mysql")
 OFF: Final = "off"
@@ -160,8 +163,10 @@ def read_upstream(text: str, place: Place) -> Upstream:
     if parts.username or parts.password or parts.path not in ("", "/"):
         raise ValueError("leave user, password and database out: clients log in as they do now")
     if not parts.hostname or "," in parts.netloc:
-        raise ValueError("name one host")
+        raise ValueError("name one host; for several give a list")
     query = dict(pair.partition("=")[::2] for pair in parts.query.split("&") if pair)
+    if TARGET in query:
+        raise ValueError(f"`{TARGET}` is a setting of its own")
     unknown = sorted(query.keys() - set(UPSTREAM_QUERY))
     if unknown:
         raise ValueError(f"{quote(unknown[0])} is no option of it; known are {', '.join(UPSTREAM_QUERY)}")
@@ -204,7 +209,7 @@ PATH: Final = Kind("path", read_path)
 PATHS: Final = Kind("path", read_path, many=True)
 LISTEN: Final = Kind("address", read_listen, many=True)
 ADMIN: Final = Kind("address", read_admin)
-UPSTREAM: Final = Kind("address or URL", read_upstream)
+UPSTREAM: Final = Kind("address or URL", read_upstream, many=True)
 CATALOG: Final = Kind("URL", read_catalog)
 VAULT: Final = Kind("URL", read_vault)
 KEYS: Final = Kind("key source", read_keys)

@@ -250,6 +250,14 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Links that ended, by how.",
         outcome=("closed", "refused", "failed", "fault", "cancel", "drained"),
     ),
+    _gauge("upstream_links", "Links open now, by the server that they go to.", server=100),
+    _counter(
+        "upstream_dials",
+        "Tries to bring a link to a server. not-accepting: it said 57P03; unfit: not what `target_session_attrs` asks"
+        " for; unjudged: that could not be asked.",
+        server=100,
+        outcome=("reached", "refused", "timeout", "tls", "name", "failed", "not-accepting", "unfit", "unjudged"),
+    ),
     _counter(
         "statements",
         "Statements, by kind and by what became of them. passed: touches nothing protected.",

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 
 from proxy.errors import Unavailable
+from proxy.net.upstreams import Standing
 from proxy.sql.catalog import Catalog, Column, Function, ProtectedColumn, Relation
 from proxy.sql.rights import Schemas, schemas
 
@@ -151,28 +152,103 @@ PLAINTEXT: Final = "SELECT EXISTS (SELECT FROM {table} WHERE {column}::pg_catalo
 # Read before search_path is emptied: what our account starts with is the database's or server's default.
 UNREADABLE: Final = '"'  # no list of names: not known
 DEFAULT_PATH: Final = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'"
+APPLICATION: Final = "pgveil-catalog"
+DATABASE: Final = "postgres"  # where `catalog` names none
+IN_RECOVERY: Final = "SELECT pg_catalog.pg_is_in_recovery()"
+STANDING: Final = """
+SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only')::pg_catalog.bool
+"""
+CLUSTER: Final = "SELECT system_identifier FROM pg_catalog.pg_control_system()"
+# How a log-in may fail; ValueError: of what the URL says.
+REFUSED: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError)
+# What is not there at all. A primary that is there and refuses (too many connections) must not be passed over.
+UNREACHED: Final = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError)
+
+Places = Callable[[], Sequence[tuple[str, int]]]
 
 
 @final
 class CatalogReader:
-    """url: postgresql://… of `catalog`; its database part is replaced by the one asked for. timeout: seconds."""
+    """url: postgresql://… of `catalog`; its database part is replaced by the one asked for. timeout: seconds. places:
+    (host, port) of the servers to look for it at, instead of the URL's own, in that order. connecting: seconds for one
+    of them.
 
-    def __init__(self, url: str, timeout: float) -> None:
+    Of several servers a primary is asked, if one can be reached: what a standby has not got yet (a table that was just
+    made) must not look as if it were not there.
+    """
+
+    def __init__(self, url: str, timeout: float, places: Places | None = None, connecting: float = 0.0) -> None:
         self._url = url
         self._timeout = timeout
+        self._places = places
+        self._connecting = connecting or timeout
 
     async def connect(self, database: str | None) -> "asyncpg.Connection[Any]":
         """Raises Unavailable."""
         try:
-            return await asyncpg.connect(
-                with_database(self._url, database) if database else self._url,
+            return await self._connect(database)
+        except REFUSED as error:
+            raise Unavailable("the catalog", f"{type(error).__name__} as the `catalog` account") from None
+
+    async def _connect(self, database: str | None) -> "asyncpg.Connection[Any]":
+        if self._places is None:
+            return await self._open(database, self._timeout)
+        failure: BaseException = OSError()
+        standbys = []
+        for place in self._places():
+            try:
+                connection = await self._open(database, self._connecting, *place)
+                if await _is_primary(connection):
+                    return connection
+                standbys.append(place)
+            except UNREACHED as error:
+                failure = error
+        if standbys:
+            return await self._open(database, self._connecting, *standbys[0])
+        raise failure
+
+    async def _open(
+        self, database: str | None, seconds: float, host: str | None = None, port: int | None = None
+    ) -> "asyncpg.Connection[Any]":
+        return await asyncpg.connect(
+            with_database(self._url, database) if database else self._url,
+            host=host,
+            port=port,
+            timeout=seconds,
+            command_timeout=self._timeout,
+            server_settings={"application_name": APPLICATION, "default_transaction_read_only": "on"},
+            statement_cache_size=0,
+        )
+
+    async def standing(self, host: str, port: int) -> Standing:
+        """What the server there is, for a session without settings of its own. Raises Unavailable."""
+        row = await self._ask(host, port, STANDING)
+        return Standing(row[0], row[1])
+
+    async def cluster(self, host: str, port: int) -> str:
+        """The identifier that a cluster shares with its copies alone. Raises Unavailable."""
+        return str((await self._ask(host, port, CLUSTER))[0])
+
+    async def _ask(self, host: str, port: int, query: str) -> "asyncpg.Record":
+        url = self._url if urlsplit(self._url).path.lstrip("/") else with_database(self._url, DATABASE)
+        try:
+            connection = await asyncpg.connect(
+                url,
+                host=host,
+                port=port,
                 timeout=self._timeout,
                 command_timeout=self._timeout,
-                server_settings={"application_name": "pgveil-catalog", "default_transaction_read_only": "on"},
+                server_settings={"application_name": APPLICATION},
                 statement_cache_size=0,
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-            raise Unavailable("the catalog", f"{type(error).__name__} as the `catalog` account") from None
+            try:
+                row = await connection.fetchrow(query)
+            finally:
+                connection.terminate()
+        except REFUSED as error:
+            raise Unavailable("the server", f"{type(error).__name__} as the `catalog` account") from None
+        assert row is not None
+        return row
 
     async def read(self, database: str | None, expressions: bool = False) -> Catalog:
         """All of one database, in one snapshot. expressions: DEFAULTs too, which may wait for locks. Raises
@@ -222,6 +298,18 @@ class CatalogReader:
         finally:
             connection.terminate()
         return found
+
+
+async def _is_primary(connection: "asyncpg.Connection[Any]") -> bool:
+    """If not, or if that can't be told, the connection is closed."""
+    try:
+        primary = not await connection.fetchval(IN_RECOVERY)
+    except BaseException:
+        connection.terminate()
+        raise
+    if not primary:
+        connection.terminate()
+    return primary
 
 
 async def _some_tokens(connection: "asyncpg.Connection[Any]", column: ProtectedColumn) -> tuple[bytes, ...] | None:

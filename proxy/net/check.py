@@ -16,7 +16,6 @@ import asyncpg
 from proxy.config import Settings, Tls, policy_sources
 from proxy.documents import Fault, Faults
 from proxy.errors import Unavailable
-from proxy.net.catalog import CatalogReader
 from proxy.net.check_facts import read_facts
 from proxy.net.check_findings import Finding
 from proxy.net.check_objects import check_objects
@@ -24,7 +23,9 @@ from proxy.net.check_programs import check_programs
 from proxy.net.check_roles import check_accounts, check_roles
 from proxy.net.check_rows import IsOurs, ask_checks, look_at_rows
 from proxy.net.check_targets import check_classes, check_types, find_targets, untold
+from proxy.net.check_upstreams import check_upstreams
 from proxy.net.check_vault import CONFIGURATION, OpenStore, check_vault
+from proxy.net.places import catalog_reader
 from proxy.net.reload import read_policy, refuse_other_forms
 from proxy.net.tls import contexts
 from proxy.policy.load import PolicyFaults
@@ -46,6 +47,7 @@ async def check(settings: Settings, open_store: OpenStore) -> list[Finding]:
     """
     findings = [Finding("warning", "setting", CONFIGURATION, 0, text, "") for text in settings.warnings]
     findings += check_tls(settings.tls)
+    findings += await check_upstreams(settings)
     keyring, facts, found = await check_vault(settings, open_store)
     findings += found
     policy, found = _policy(settings, facts)
@@ -104,7 +106,7 @@ class _Look:
         self._settings = settings
         self._policy = policy
         self._ours = ours
-        self._reader = CatalogReader(settings.catalog.text, settings.timeouts.catalog)
+        self._reader = catalog_reader(settings)
 
     async def everywhere(self) -> list[Finding]:
         try:

@@ -12,7 +12,9 @@ Severity = Literal["fault", "warning"]
 CODES: Final[dict[str, str]] = {
     "policy": "a policy file is missing or wrong",
     "setting": "an environment variable looks like a setting and is none",
-    "unreachable": "a database's catalog, or the vault, can't be reached",
+    "unreachable": "a server, a database's catalog, or the vault, can't be reached",
+    "upstream-unfit": "none of the servers is what `target_session_attrs` asks for",
+    "upstream-other": "the servers in `upstream` are not copies of one another",
     "tls": "a certificate or key can't be used",
     "keys": "the keys are missing, or do not open the vault",
     "vault": "the vault can't be used as it is",

@@ -20,7 +20,7 @@ from proxy.errors import Bug, Refusal, Side, Unavailable
 from proxy.net.answers import PENDING, Answers, Event
 from proxy.net.tasks import Tasks
 from proxy.net.tls import Handshake, negotiated, reason, shows, subject
-from proxy.net.upstream import Upstream
+from proxy.net.upstreams import Upstreams
 from proxy.observe import count
 from proxy.session.effects import (
     Again,
@@ -182,7 +182,7 @@ class Link:
     def __init__(
         self,
         session: Session,
-        upstream: Upstream,
+        upstreams: Upstreams,
         answers: Answers,
         tasks: Tasks,
         over: "Callable[[Link], None]",
@@ -191,7 +191,7 @@ class Link:
         self.session = session
         self.client = Half(self, "client")
         self.server = Half(self, "server")
-        self._upstream = upstream
+        self._upstreams = upstreams
         self._answers = answers
         self._tasks = tasks
         self._over = over
@@ -199,6 +199,7 @@ class Link:
         self._dial: asyncio.Task[None] | None = None
         self._for_server: list[bytes] = []  # written before the server connection was there
         self._waiting = 0  # bytes of them
+        self._ahead = 0  # of them: what the server had before it took the link
         # For the client, in order: bytes, and gates that are shut until an audit record is durable.
         self._queue: deque[bytes | Gate] = deque()
         self._queued = 0  # bytes
@@ -229,7 +230,7 @@ class Link:
             return
         if self._handshake is not None and half.transport is not None:
             self.session.bound = self._secure and shows(half.transport, self._handshake.identity.certificate)
-        half.write(b"".join(self._for_server))
+        half.write(b"".join(self._for_server)[self._ahead :])
         self._for_server.clear()
         self.client.go("dial")
 
@@ -287,6 +288,11 @@ class Link:
         """How it ended."""
         return "failed" if self._broken else self.session.state.outcome
 
+    @property
+    def key(self) -> bytes:
+        """What a cancel request for it says: process ID and cancel key, b'' before the server gave them."""
+        return self.session.state.cancel_key
+
     def abort(self) -> None:
         """End the link at once."""
         self.client.abort()
@@ -303,6 +309,7 @@ class Link:
         self._ended = True
         if self._dial is not None:
             self._dial.cancel()
+        self._upstreams.leave(self)
         self.run(self.count)
         self.session.release()
         self._queue.clear()
@@ -384,8 +391,12 @@ class Link:
             self._dial = self._tasks.spawn(self._connect(), "dial")
 
     async def _connect(self) -> None:
+        first = b"".join(self._for_server) if self._upstreams.greets else b""
+        self._ahead = len(first)
         try:
-            await self._upstream.connect(self.server)
+            server = await self._upstreams.connect(self.server, first)
+            if not self._ended:
+                self._upstreams.serve(self, server)
         except Unavailable as gone:
             refusal = Refusal("server-unreachable", str(gone), "Check `upstream` and the server.")
             self.run(self.session.unreachable, refusal)
@@ -395,7 +406,7 @@ class Link:
     async def _cancel(self, packet: bytes) -> None:
         """The client's connection closes when the server has closed its own, so that a client which waits for that
         (PQcancel) does not hit its next statement."""
-        await self._upstream.cancel(packet)
+        await self._upstreams.cancel(packet)
         self._cancelling = False
         if self._client_closing:
             self._close("client")

@@ -14,12 +14,12 @@ from urllib.parse import unquote, urlsplit
 from proxy.config import Settings
 from proxy.errors import Refusal, Unavailable
 from proxy.net.answers import Answers
-from proxy.net.catalog import CatalogReader
 from proxy.net.link import Half, Link
 from proxy.net.listen import Listeners
+from proxy.net.places import catalog_reader
 from proxy.net.tasks import Tasks, unexpected
 from proxy.net.tls import Certificates, Handshake
-from proxy.net.upstream import Upstream
+from proxy.net.upstreams import Upstreams
 from proxy.net.worlds import Worlds
 from proxy.observe import add_gauge, count, log, set_gauge
 from proxy.policy.rules import Policy
@@ -48,13 +48,14 @@ class Server:
         settings: Settings,
         vault: Vault,
         policy: Policy,
-        upstream: Upstream,
+        upstreams: Upstreams,
         ready_line: Callable[[str], None],
         certificates: Certificates | None = None,
     ) -> None:
         self._settings = settings
         self._vault = vault
-        self._upstream = upstream
+        self._upstreams = upstreams
+        upstreams.moved = self._moved
         self._certificates = certificates
         self._ready_line = ready_line
         self._links: set[Link] = set()
@@ -63,7 +64,7 @@ class Server:
         self._listeners = Listeners(lambda: _Arrival(self, False), lambda: _Arrival(self, True))
         # the work is Python's: more would only take turns
         self._analysers = (ThreadPoolExecutor(1, "analyse"), ThreadPoolExecutor(1, "analyse-long"))
-        reader = CatalogReader(settings.catalog.text, settings.timeouts.catalog)
+        reader = catalog_reader(settings, lambda: upstreams.order)
         self.worlds = Worlds(reader, policy, settings.limits.plans, self._renew, self._tasks, vault)
         self._answers = Answers(vault, self.worlds, self._analysers, settings.timeouts.analyse)
         self._vault_answers = self._vault_writes = True
@@ -174,6 +175,10 @@ class Server:
         await self.worlds.refresh()
         set_gauge("catalog_drift", sum(len(world.snapshot.drift) for world in self.worlds.all))
 
+    def _moved(self) -> None:
+        """Another server may be a copy that lacks the last DDL."""
+        self._tasks.spawn(self._refresh(), "refresh")
+
     # ---- links
 
     def open(self, client: str) -> Half | None:
@@ -199,7 +204,7 @@ class Server:
             turned_away=turned_away,
             tls_required=self._settings.tls.client.require and client != "",
         )
-        link = Link(session, self._upstream, self._answers, self._tasks, self._closed, handshake)
+        link = Link(session, self._upstreams, self._answers, self._tasks, self._closed, handshake)
         self._links.add(link)
         self._turned_away += turned_away is not None
         add_gauge("open_links", 1)
@@ -242,6 +247,7 @@ class Server:
         catalog = bool(worlds) or not unread  # with a catalog read once, links go on with it
         details = {
             "links": len(self._links),
+            "upstream": self._upstreams.told(),
             "draining": self._stopping.is_set(),
             "vault": self._vault_answers,
             "vault_writes": self._vault_writes,

@@ -1,4 +1,4 @@
-"""Connections to the server: dial, TLS as the configuration says, cancel requests."""
+"""Connections to one server: dial, TLS as the configuration says, cancel requests."""
 
 import asyncio
 import ssl
@@ -56,7 +56,7 @@ class Upstream:
         self.port = port
         self._mode = mode
         self._context = context
-        self._timeout = timeout
+        self.timeout = timeout
 
     @property
     def name(self) -> str:
@@ -65,12 +65,13 @@ class Upstream:
     async def connect(self, protocol: asyncio.Protocol) -> None:
         """Connect `protocol` to the server. Raises Unavailable; then, or when it is cancelled, nothing stays open."""
         try:
-            async with asyncio.timeout(self._timeout):
-                await self._connect(protocol)
+            async with asyncio.timeout(self.timeout):
+                await self.dial(protocol)
         except FAILURES as error:
             raise Unavailable(f"server {self.name}", type(error).__name__) from None
 
-    async def _connect(self, protocol: asyncio.Protocol) -> None:
+    async def dial(self, protocol: asyncio.Protocol) -> None:
+        """As `connect`, with no bound in time. Raises FAILURES."""
         if self._mode == "disable" or self._context is None or self.host.startswith("/"):
             await self._open(protocol)
             return
@@ -103,8 +104,8 @@ class Upstream:
         nothing to cancel."""
         nothing = _Nothing()
         try:
-            async with asyncio.timeout(self._timeout):
-                await self._connect(nothing)
+            async with asyncio.timeout(self.timeout):
+                await self.dial(nothing)
                 cast(asyncio.Transport, nothing.transport).write(packet)
                 await nothing.closed
         except FAILURES:

@@ -77,11 +77,11 @@ class State:
     """See the module. `client`, `tls_subject`: of the client's connection, '' if there is none."""
 
     __slots__ = (
-        "_next_ticket", "access", "barriers", "base", "batch", "catalog_due", "client", "copy_in", "doubted", "effects",
-        "elsewhere", "epoch", "executing", "jobs", "ledger", "limits", "mending", "midway", "outcome", "overlay",
-        "params", "phase", "plain_statements", "portals", "prepared", "principal", "serial", "settings", "statements",
-        "statements_done", "tls_subject", "to_client", "to_server", "undone", "unserved", "work",
-        "world", "yielding",
+        "_next_ticket", "access", "barriers", "base", "batch", "cancel_key", "catalog_due", "client", "copy_in",
+        "doubted", "effects", "elsewhere", "epoch", "executing", "jobs", "ledger", "limits", "mending", "midway",
+        "outcome", "overlay", "params", "phase", "plain_statements", "portals", "prepared", "principal", "serial",
+        "settings", "statements", "statements_done", "tls_subject", "to_client", "to_server", "undone", "unserved",
+        "work", "world", "yielding",
     )  # fmt: skip
 
     def __init__(self, client: str, tls_subject: str, limits: Limits) -> None:
@@ -108,6 +108,7 @@ class State:
         self.barriers = 0  # replies that must be in before the next statement is planned
         self.batch = 0  # Query, Sync and FunctionCall processed so far
         self.executing = -1  # the batch in which the last Execute was processed
+        self.cancel_key = b""  # process ID and key, as the server gave them
         self.outcome = "closed"  # how the link ended, as the metric has it
         self.midway = False  # the client has got a part of a message
         self.mending = False  # a failed reply is being made up for: nothing goes to the server

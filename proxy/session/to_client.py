@@ -132,6 +132,9 @@ class ServerLane:
             self._tell(frame)
         elif kind == messages.NOTIFICATION:
             self._tell(frame)
+        elif kind == messages.BACKEND_KEY_DATA:
+            self.state.cancel_key = buf[body:end]
+            self._send(frame)
         elif kind in (messages.COPY_IN_RESPONSE, messages.COPY_OUT_RESPONSE):
             self._copy_begins(kind)
             self._send(frame)

@@ -51,6 +51,11 @@ address, else {config.DEFAULT_PORT}. `admin: off` serves nothing.
 `upstream` takes the same, or `postgresql://host:port/?sslmode=…&sslrootcert=…&sslcert=…&sslkey=…`, whose options go
 over `tls.server`. User, password and database do not belong there: clients log in as they do now.
 
+`upstream` may be a list: a primary and its physical standbys, in the order in which they are tried, as libpq does with
+several hosts. `target_session_attrs` says which of them will do. Options of one URL hold for all. The `catalog` account
+then logs in at these servers; `catalog` names one of them, or no host (`postgresql://reader@/shop`). See
+[several servers](../howto/several-servers.md).
+
 `policies` are files or patterns (`*`, `**`). A pattern that finds nothing is a fault: `[]` is how one says that
 nothing is protected.
 """

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from proxy import boot
 from proxy.admin.app import Admin
-from proxy.boot import refuse_unsupported, serve, upstream
+from proxy.boot import refuse_unsupported, serve
 from proxy.config import Settings, read
 from proxy.documents import Faults
 from proxy.errors import Unavailable
@@ -89,17 +88,6 @@ def test_all_of_them_are_named_at_once(tmp_path: Path) -> None:
         refuse_unsupported(settings(tmp_path, ENFORCEMENT="observe", VAULT="mysql://a/b", KEYS="awskms:x"))
     assert len(told.value.faults) == 3
     refuse_unsupported(settings(tmp_path))
-
-
-# ---- the way to the server
-
-
-def test_the_server_is_where_the_configuration_says(tmp_path: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    tcp = upstream(settings(tmp_path, TLS__SERVER__MODE="require"), context)
-    assert (tcp.host, tcp.port, tcp._mode, tcp._context) == ("db", 5432, "require", context)
-    unix = upstream(settings(tmp_path, upstream="unix:/run/postgresql"), context)
-    assert (unix.host, unix.port, unix._mode, unix._context) == ("/run/postgresql", 5432, "disable", None)
 
 
 # ---- serving

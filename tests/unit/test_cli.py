@@ -276,7 +276,7 @@ def explained(monkeypatch: pytest.MonkeyPatch, statement: bytes) -> None:
         async def read(self, database: str | None) -> Catalog:
             return driver.world().snapshot.catalog
 
-    monkeypatch.setattr("proxy.net.catalog.CatalogReader", Reader)
+    monkeypatch.setattr("proxy.net.places.CatalogReader", Reader)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(statement)))
 
 
@@ -340,7 +340,7 @@ def test_the_trail_is_exported_line_by_line(run: Run, vault: Path, base: Path, m
 def test_run_serves_with_the_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def serve(settings: Any, open_store: object, say: Callable[[str], None]) -> None:
         assert open_store is cli.open_store
-        say(f"ready: {settings.upstream}")
+        say(f"ready: {settings.upstream[0]}")
 
     monkeypatch.setattr("proxy.boot.serve", serve)
     monkeypatch.setattr(cli, "setup", lambda *_: None)

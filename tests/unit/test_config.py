@@ -153,6 +153,32 @@ def test_one_sslmode() -> None:
     assert "differ" in faults(url + "tls: {server: {mode: disable}}")[0]
 
 
+SEVERAL = LEAST.replace("127.0.0.1:5432\n", "[127.0.0.1:5432, 'postgresql://db2/?sslmode=require']\n", 1)
+
+
+def test_several_servers() -> None:
+    settings = read(SEVERAL + "target_session_attrs: primary", PATH, {})
+    assert [str(each) for each in settings.upstream] == ["127.0.0.1:5432", "db2:5432"]
+    assert settings.target_session_attrs == "primary"
+    assert settings.tls.server.mode == "require"  # of one, for all
+    listed = read(LEAST, PATH, {"PGVEIL_UPSTREAM": "127.0.0.1:5432, unix:/run"}).upstream
+    assert [str(each) for each in listed] == ["127.0.0.1:5432", "unix:/run:5432"]
+
+
+@pytest.mark.parametrize("catalog", ["postgresql://reader@127.0.0.1/shop", "postgresql://reader@/shop"])
+def test_several_servers_and_the_catalog(catalog: str) -> None:
+    assert len(read(SEVERAL, PATH, {"PGVEIL_CATALOG": catalog}).upstream) == 2
+
+
+def test_what_servers_can_not_be_together() -> None:
+    assert "not among those of 'upstream'" in faults(SEVERAL, PGVEIL_CATALOG="postgresql://reader@elsewhere/shop")[0]
+    assert "names no server" in faults(LEAST.replace("127.0.0.1:5432\n", "[]\n", 1))[0]
+    assert "names 127.0.0.1:5432 twice" in faults(LEAST, PGVEIL_UPSTREAM="127.0.0.1,postgresql://127.0.0.1")[0]
+    urls = "postgresql://a/?sslmode=require,postgresql://b/?sslmode=disable"
+    told = faults(LEAST, PGVEIL_UPSTREAM=urls, PGVEIL_CATALOG="postgresql://reader@/shop")
+    assert "sslmode of several 'upstream' differ" in told[0]
+
+
 def test_load_reads_the_file(tmp_path: Path) -> None:
     file = tmp_path / "pgveil.yaml"
     file.write_text(LEAST)

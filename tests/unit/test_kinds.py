@@ -66,6 +66,7 @@ def test_values(kind: Kind, text: str, value: object) -> None:
         (kinds.UPSTREAM, "postgresql://db/shop", "leave user"),
         (kinds.UPSTREAM, "postgresql:///", "one host"),
         (kinds.UPSTREAM, "postgresql://a,b/", "one host"),
+        (kinds.UPSTREAM, "postgresql://db/?target_session_attrs=any", "setting of its own"),
         (kinds.UPSTREAM, "postgresql://db/?sslmod=x", "'sslmod' is no option"),
         (kinds.UPSTREAM, "postgresql://db/?sslmode=yes", "sslmode is one of"),
         (kinds.UPSTREAM, "http://db", "starts with postgresql://"),

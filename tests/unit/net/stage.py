@@ -16,6 +16,7 @@ from proxy.net.link import Link
 from proxy.net.tasks import Tasks
 from proxy.net.tls import Handshake, Identity
 from proxy.net.upstream import Upstream
+from proxy.net.upstreams import Upstreams
 from proxy.net.worlds import Worlds
 from proxy.policy.load import load
 from proxy.policy.rules import Policy
@@ -276,11 +277,11 @@ class Stage:
         self.tasks = Tasks()
         self.worlds = Worlds(self.shelf, policy(rules), 100, self._changed, self.tasks, vault)
         self.answers = Answers(vault, self.worlds, (Inline(), Inline()), 5.0)
-        self.upstream = Upstream("db", 5432, "disable", None, 5.0)
+        self.upstreams = Upstreams([Upstream("db", 5432, "disable", None, 5.0)])
         self.over: list[Link] = []
         session = Session("10.0.0.1", tls=identity is not None, limits=limits)
         handshake = None if identity is None else Handshake(identity, 60.0)
-        self.link = Link(session, self.upstream, self.answers, self.tasks, self.over.append, handshake)
+        self.link = Link(session, self.upstreams, self.answers, self.tasks, self.over.append, handshake)
         self.client = Transport(self.link.client)
         self.link.client.connection_made(self.client)
 

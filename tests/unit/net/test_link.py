@@ -10,6 +10,8 @@ from proxy import tokens
 from proxy.errors import Bug
 from proxy.net import link as module
 from proxy.net.link import HELD_HIGH, LINGER, WRITE_HIGH
+from proxy.net.upstream import Upstream
+from proxy.net.upstreams import Upstreams
 from proxy.observe import REGISTRY
 from proxy.session.effects import Pause, Resume, StartTls
 from proxy.wire import messages as m
@@ -51,6 +53,31 @@ def result(token: bytes) -> tuple[bytes, ...]:
 
 
 # ---- connections that come and go
+
+
+@staged
+async def test_with_several_servers_the_start_up_packet_goes_ahead_of_the_rest(stage: Stage) -> None:
+    """The server that takes no connections now has seen nothing else, and the link has seen nothing of it."""
+    servers = [Upstream(name, 5432, "disable", None, 5.0) for name in ("a", "b")]
+    stage.link._upstreams = upstreams = Upstreams(servers)
+    stage.startup()
+    await until(lambda: stage.net.made)
+    first = stage.server.sent
+    early = b"p\0\0\0\x05\0"  # a password that nobody has asked for yet
+    stage.says(early)
+    not_now = m.build_error_response([(b"S", b"FATAL"), (b"C", b"57P03"), (b"M", b"no")])
+    stage.server.protocol.data_received(not_now)  # type: ignore[attr-defined]
+    await until(lambda: len(stage.net.made) == 2)
+    taken = stage.net.made[1]
+    assert stage.net.made[0].aborted and taken.sent == first
+    answers = m.build_authentication(m.AUTH_OK), m.build_backend_key_data(1, b"1234"), ready()
+    taken.protocol.data_received(b"".join(answers))  # type: ignore[attr-defined]
+    await until(lambda: upstreams.told()[1]["links"] == 1)
+    assert stage.link.key == b"\0\0\0\x011234" and not_now not in stage.client.sent
+    assert taken.sent == first + early
+    stage.link.abort()
+    await until(lambda: stage.over)
+    assert upstreams.told()[1]["links"] == 0
 
 
 @staged

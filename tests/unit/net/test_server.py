@@ -15,6 +15,7 @@ from proxy.errors import Refusal, Unavailable
 from proxy.net import server as module
 from proxy.net.server import TURNED_AWAY, Server, _Arrival
 from proxy.net.upstream import Upstream
+from proxy.net.upstreams import Upstreams
 from proxy.net.worlds import Worlds
 from proxy.observe import REGISTRY
 from proxy.vault.vault import Vault
@@ -43,8 +44,8 @@ class Scene:
         self.store = store
         self.vault = vault
         settings = read(CONFIG + more, None, {})
-        upstream = Upstream("db", 5432, "disable", None, 5.0)
-        self.server = Server(settings, vault, policy(), upstream, self.said.append)
+        upstreams = Upstreams([Upstream("db", 5432, "disable", None, 5.0)])
+        self.server = Server(settings, vault, policy(), upstreams, self.said.append)
         self.shelf = Shelf(catalog())
         server: Any = self.server
         server.worlds._reader = self.shelf
@@ -309,6 +310,7 @@ async def test_a_catalog_that_is_down_at_the_start_is_tried_again(it: Scene) -> 
         False,
         {
             "links": 0,
+            "upstream": [{"server": "db:5432", "links": 0, "last": "untried"}],
             "draining": False,
             "vault": True,
             "vault_writes": True,
