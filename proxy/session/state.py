@@ -86,8 +86,7 @@ class State:
 
     def __init__(self, client: str, tls_subject: str, limits: Limits) -> None:
         self.limits = limits
-        self.client = client
-        self.tls_subject = tls_subject
+        self.client, self.tls_subject = client, tls_subject
         self.phase = STARTUP
         self.params: dict[str, str] = {}
         self.settings = Settings()
