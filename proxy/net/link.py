@@ -314,6 +314,7 @@ class Link:
         self.session.release()
         self._queue.clear()
         self._for_server.clear()
+        self._unasked.clear()
         self._over(self)
 
     # ---- effects

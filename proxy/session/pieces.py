@@ -35,9 +35,10 @@ Place = tuple[int, ...]
 @final
 class OutSlot:
     """Bytes for the client, or a place for them. size: bytes that wait in it. reserved: bytes of values that may come
-    into it. refusal: why there will be none; then the reply to `owed` fails when all before it is out."""
+    into it. refusal: why there will be none; then the reply to `owed` fails when all before it is out. dropped: it does
+    not go out, whatever comes into it."""
 
-    __slots__ = ("data", "owed", "ready", "refusal", "reserved", "size")
+    __slots__ = ("data", "dropped", "owed", "ready", "refusal", "reserved", "size")
 
     def __init__(self, data: bytes, ready: bool, size: int, owed: Owed | None = None) -> None:
         self.data = data
@@ -45,6 +46,7 @@ class OutSlot:
         self.ready = ready
         self.size = size
         self.reserved = 0
+        self.dropped = False
         self.refusal: Refusal | None = None
 
 
@@ -170,6 +172,8 @@ class Pieces:
 
     def clear(self) -> None:
         """None of the slots goes out."""
+        for slot in self.lane:
+            slot.dropped = True
         self.lane.clear()
         self._waiting.clear()
         self._reserved = 0
@@ -255,6 +259,8 @@ class PieceJob:
 
     def answer(self, ticket: int, result: object) -> None:
         pieces, slot = self._pieces, self.slot
+        if slot.dropped:
+            return
         if isinstance(result, TooMuch):
             pieces.cut(self, result.fits)
             return

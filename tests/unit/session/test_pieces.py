@@ -5,11 +5,11 @@ import struct
 import pytest
 
 from proxy.errors import Refusal
-from proxy.session.effects import Reveal
+from proxy.session.effects import Failure, Reveal
 from proxy.session.limits import Limits
 from proxy.session.pieces import PIECE, SET_ASIDE
 from proxy.wire import messages as m
-from tests.unit.session.driver import BORN, EMAIL, ID, Link, columns, done, kinds, query, ready, row
+from tests.unit.session.driver import BORN, EMAIL, ID, Link, columns, done, failed, kinds, query, ready, row
 
 KB = 1024
 OUT = b"H" + struct.pack("!ibhhh", 11, 0, 2, 0, 0)  # CopyOutResponse: text, two columns
@@ -155,3 +155,22 @@ def test_copied_rows_without_values_go_out() -> None:
     link.sent(), link.got()
     link.server(m.build_copy_data(b"1\t\\N\n"))
     assert link.got() == [m.build_copy_data(b"1\t\\N\n")]
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_what_turns_out_too_large_behind_a_failed_row_is_of_no_matter(rows: int) -> None:
+    link = Link()
+    link.client(query("begin")).server(done("BEGIN"), ready("T"))
+    selecting(link)
+    link.held = (Reveal,)
+    link.server(row(b"1", link.vault.token("email", b"a@b.c")))
+    tokens = [large(link, number, 2 * PIECE)[1] for number in range(rows)]
+    link.server(*[row(b"2", token) for token in tokens])
+    first, second = link.asks
+    link.asks.clear()
+    link.session.answer(first.ticket, Failure(Refusal("vault-unavailable", "away")))
+    link.drain()
+    link.session.answer(second.ticket, link.reply(second.request))
+    assert link.drain().asks == [] and not link.closed
+    link.server(done("SELECT 2"), ready("T")).server(failed("42601"), ready("E"))
+    assert [told[b"C"] for told in link.errors()] == [b"57P03"] and not link.closed
