@@ -1,26 +1,28 @@
-"""The embedded vault store: SQLite in WAL mode, one writer process, readers beside it.
+"""The embedded vault store: SQLite in WAL mode, the processes of one pgveil writing, readers beside them.
 
 SQLite runs on two threads of its own (one connection each): the writer, whose transactions are the groups of
-`committer`, and the reader. The event loop never waits for a disk. Not here: batching (batch), encryption (crypto).
+`committer`, and the reader. The event loop never waits for a disk. Not here: batching (batch), encryption (crypto), who
+may write and in what order (sqlite_lock).
 
 Invariants: a commit that returned is on the disk (synchronous=FULL; fsync of the log) unless its group said
 otherwise; after any error the connection is thrown away and the next call opens a new one, so a full disk or a
-locked file heals without a restart, and nothing is built on a connection whose fsync once failed.
+locked file heals without a restart, and nothing is built on a connection whose fsync once failed. What another process
+wrote is seen only when it is as durable as its group asked for: SQLite makes frames of its log known after their fsync.
 """
 
 import asyncio
-import fcntl
 import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-from proxy.errors import Unavailable
+from proxy.errors import Bug, Unavailable
 from proxy.vault.faults import StoreFault
+from proxy.vault.sqlite_lock import Membership
 from proxy.vault.sqlite_schema import APPLICATION_ID, MIGRATIONS
 from proxy.vault.store import (
     INDEXED_TOKENS,
@@ -52,26 +54,31 @@ _ROW: Final = """SELECT a.writer, a.sequence, a.wall, a.mono, a.body, coalesce(a
 class SqliteStore:
     """Implements store.Store. Made by `open`; `close` it."""
 
-    def __init__(self, path: Path, read_only: bool, lock: int | None) -> None:
+    def __init__(self, path: Path, member: Membership | None) -> None:
+        """member: None to read only."""
         self._path = path
-        self._lock = lock
-        self._read_only = read_only
+        self._member = member
+        read_only = member is None
         self._file: tuple[int, int] | None = None  # device and inode, once it was opened
         self._writer = _Lane(lambda: _connect(path, read_only), "pgveil-vault-write")
         self._reader = _Lane(lambda: _connect(path, True), "pgveil-vault-read")
 
     @classmethod
-    async def open(cls, path: Path, read_only: bool = False) -> Self:
+    async def open(cls, path: Path, read_only: bool = False, lock: int | None = None) -> Self:
         """Open the vault at `path`, made (0600) if there is none.
 
-        read_only: for commands that look while a sidecar runs; takes no writer lock and runs no migration.
-        Raises StoreFault (second writer, newer schema, no vault, not a vault) or Unavailable.
+        read_only: for commands that look while a sidecar runs; takes no lock and runs no migration.
+        lock: `lock_descriptor` of a process that has the vault open, handed to this one, which becomes a writer beside
+        it. The descriptor stays the caller's. Only a process that comes first, without one, runs migrations.
+        Raises StoreFault (a writer that is a stranger, another schema, no vault, not a vault) or Unavailable.
         """
         path = _real(path)
-        lock = None if read_only else _take_lock(path)
-        store = cls(path, read_only, lock)
+        member = None
+        if not read_only:
+            member = Membership.take(path) if lock is None else Membership.join(path, lock)
+        store = cls(path, member)
         try:
-            await store._writer.run(_check_version if read_only else _migrate)
+            await store._writer.run(_check_version if read_only else _migrate if lock is None else _check_migrated)
             store._file = _identity(path)
             if not read_only:
                 _refuse_links(path)
@@ -82,7 +89,15 @@ class SqliteStore:
 
     @property
     def writer(self) -> str:
-        return "main"  # the lock file sees to it that there is one
+        seat = 0 if self._member is None else self._member.seat
+        return f"main-{seat + 1}" if seat else "main"
+
+    @property
+    def lock_descriptor(self) -> int:
+        """What makes another process a writer beside this one (`open`); closed with the store: os.dup to keep it."""
+        if self._member is None:
+            raise Bug("a store that only reads holds no lock")
+        return self._member.descriptor
 
     def _check_file(self) -> None:
         """What is written to a file that was removed or replaced is lost. Raises Unavailable."""
@@ -91,7 +106,11 @@ class SqliteStore:
 
     async def commit(self, group: Group) -> Mapping[bytes, bytes]:
         self._check_file()
-        return await self._writer.run(lambda connection: _commit(connection, group))
+        return await self._writer.run(lambda connection: self._commit(connection, group))
+
+    def _commit(self, connection: sqlite3.Connection, group: Group) -> dict[bytes, bytes]:
+        with self._member.turn() if self._member is not None else nullcontext():
+            return _commit(connection, group)
 
     async def get(self, tokens: Sequence[bytes], most: int = 0) -> Mapping[bytes, StoredEntry]:
         self._check_file()
@@ -147,9 +166,9 @@ class SqliteStore:
     async def close(self) -> None:
         await self._reader.close()
         await self._writer.close()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        member, self._member = self._member, None
+        if member is not None:
+            member.close()
 
     async def _read(self, query: str, *values: str | int | bytes) -> list[tuple]:  # type: ignore[type-arg]
         return await self._reader.run(lambda connection: connection.execute(query, values).fetchall())
@@ -218,38 +237,6 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
     return connection
 
 
-def _take_lock(path: Path) -> int:
-    """The writer's lock, held as long as the file is open, gone with the process however it ends.
-
-    Makes the vault file too, as SQLite would give it the mode of the umask; before SQLite opens it, because closing any
-    descriptor of a file drops all POSIX locks of the process on it (sqlite.org/howtocorrupt.html, 2.2).
-    """
-    try:
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            _sync_directory(path.parent)
-        except OSError:
-            os.close(lock)
-            raise
-        return lock
-    except BlockingIOError:
-        why = f"another pgveil writes {path}; a SQLite vault has one writer (use PostgreSQL or MySQL for a fleet)"
-        raise StoreFault(why) from None
-    except OSError as fault:
-        raise StoreFault(f"{path} can't be opened for writing: {fault.strerror}") from None
-
-
-def _sync_directory(path: Path) -> None:
-    """Make the name of a new file durable, as SQLite does for its log."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _real(path: Path) -> Path:
     """One vault, one lock, whatever it is called."""
     return Path(os.path.realpath(path))
@@ -282,6 +269,12 @@ def _migrate(connection: sqlite3.Connection) -> None:
 def _check_version(connection: sqlite3.Connection) -> None:
     if _check_identity(connection) < len(MIGRATIONS):
         raise StoreFault("the vault's schema is older than this program: `pgveil vault migrate`, or start it once")
+
+
+def _check_migrated(connection: sqlite3.Connection) -> None:
+    """Others work with the tables as they are."""
+    if _check_identity(connection) < len(MIGRATIONS):
+        raise StoreFault("the vault's schema needs a migration, for which the processes that use it have to end first")
 
 
 def _check_identity(connection: sqlite3.Connection) -> int:

@@ -1,6 +1,6 @@
 """A process that writes values to a SQLite vault and acknowledges each on its standard output; killed by tests.
 
-usage: writer.py VAULT KEYS PREFIX
+usage: writer.py VAULT KEYS PREFIX [LOCK]   (LOCK: an inherited descriptor that makes it a member)
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from proxy.vault.vault import Vault
 from tests.vault.kit import spawn
 
 
-async def main(path: str, keys: str, prefix: str) -> None:
+async def main(path: str, keys: str, prefix: str, lock: str = "") -> None:
     outside = Sources(spawn, os.urandom, lambda: time.time_ns() // 1000, time.monotonic_ns)
-    store = await SqliteStore.open(Path(path))
+    store = await SqliteStore.open(Path(path), lock=int(lock) if lock else None)
     vault = await Vault.open(store, load_provider(f"file:{keys}", {}, os.urandom), {"email": "deterministic"}, outside)
     await asyncio.gather(*[_write(vault, f"{prefix}-{lane}") for lane in range(8)])
 
