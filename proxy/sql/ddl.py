@@ -298,7 +298,7 @@ class Definitions:
             return ()
         if kind == "AT_AddConstraint" and definition is not None:
             self._constraint(definition, scope, "", "")
-            return ()
+            return self._changing(name, definition)
         if kind == "AT_AddColumn" and definition is not None:
             self._column(0, definition, rules)
             column = definition.text("colname")
@@ -310,6 +310,14 @@ class Definitions:
             self._retype(column, definition, rules.get(column), held, scope)
             return (name,)
         raise unsupported(f"ALTER TABLE … {kind.removeprefix('AT_')} is not supported on a protected table", _ELSEWHERE)
+
+    def _changing(self, name: Name, constraint: Node) -> tuple[Name, ...]:
+        """The table that a foreign key refers to, where its actions would have the triggers of this one run that may
+        write to a protected table."""
+        other = constraint.part("pktable", "RangeVar")
+        return (
+            () if other is None or name not in self._tables.snapshot.protection.writes else (self._tables.named(other),)
+        )
 
     def _label(self, name: Name, rules: dict[str, Rule], column: str) -> str:
         """Of a protected column, under a rule of its own table or of a parent; '' if it is none."""

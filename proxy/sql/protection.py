@@ -27,6 +27,7 @@ TABLES: Final = frozenset("rp")
 READING: Final = frozenset("vmrpf")
 STRATEGIES: Final = {"r": "RANGE", "l": "LIST"}  # pg_partitioned_table.partstrat
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
+THROUGH: Final = "its body writes to a table whose triggers may write to a protected one"
 BUILDING: Final = "it runs statements that it builds as text"  # why such functions are refused
 
 
@@ -75,6 +76,8 @@ def lay(
     names = {*work.named(), *[name for _, name in dependents]}
     functions = naming(catalog.functions, names)
     building = _builders(catalog.functions, functions) if names else []
+    writes = _armed(catalog.relations, building, names, work) | _writes(catalog.relations, functions, work)
+    through = _through(catalog, {*work.columns, *work.closed}, functions + building, writes)
     return Protection(
         columns=MappingProxyType({name: MappingProxyType(found) for name, found in work.columns.items()}),
         closed=MappingProxyType(work.closed),
@@ -83,11 +86,10 @@ def lay(
         functions=MappingProxyType(
             {(f.schema, f.name): BUILDING for f in building}
             | {(f.schema, f.name): "its body names a protected table" for f in functions}
+            | {(f.schema, f.name): THROUGH for f in through}
         ),
-        writes=MappingProxyType(
-            _armed(catalog.relations, building, names, work) | _writes(catalog.relations, functions, work)
-        ),
-        reaching=frozenset([f.oid for f in (*functions, *building)]),
+        writes=MappingProxyType(writes),
+        reaching=frozenset([f.oid for f in (*functions, *building, *through)]),
         settling=reached(catalog, lambda f: settles(f.source)) if names else Reached(),
         moving=reached(catalog, lambda f: moves(f.source)) if names else Reached(),
         drift=tuple(work.drift),
@@ -321,6 +323,36 @@ def _armed(relations: tuple[Relation, ...], building: list[Function], names: set
         if oid is not None and (r.schema, r.name) not in guarded and identifiers(names).search(r.arguments):
             why = f"its trigger hands the name of a protected table to {by_oid_[oid].name}, which builds statements"
             found[(r.schema, r.name)] = why
+    return found
+
+
+_STORING: Final = re.compile(r"\b(?:insert|update|merge|copy|execute)\b", re.IGNORECASE)
+
+
+def _through(catalog: Catalog, guarded: set[Name], known: list[Function], writes: dict[Name, str]) -> list[Function]:
+    """Add to `writes` what writes to one of these by another name: a view over it, a parent of it, a table whose
+    foreign keys change it, one whose trigger does; functions that do are returned."""
+    found: list[Function] = []
+    while writes:
+        before = len(writes), len(found)
+        at = {r.oid: r for r in catalog.relations if (r.schema, r.name) in writes}
+        below = {oid: r for r in at.values() for oid in r.parents}
+        for r in catalog.relations:
+            through = next((at[oid] for oid in (*r.depends_on, *r.changes) if oid in at), below.get(r.oid))
+            if through is not None and (r.schema, r.name) not in guarded:
+                writes.setdefault(
+                    (r.schema, r.name), f"what is written to it may go on to {through.schema}.{through.name}"
+                )
+        there = {id(f) for f in (*known, *found)}
+        left = [f for f in catalog.functions if id(f) not in there]
+        storing = naming([f for f in left if _STORING.search(f.source)], {name for _, name in writes})
+        found += storing + naming([f for f in left if f not in storing], {f.name for f in (*storing, *found)})
+        for r in catalog.relations:
+            name = next((f.name for f in found if f.oid in r.triggers), "")
+            if name and (r.schema, r.name) not in guarded:
+                writes.setdefault((r.schema, r.name), f"its trigger function {name} may go on to a protected table")
+        if (len(writes), len(found)) == before:
+            break
     return found
 
 

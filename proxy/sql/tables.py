@@ -139,7 +139,8 @@ class Tables:
             )
         place = schema or self._schema(name)
         # A guarded name that is nowhere on the path: forwarded, it would be found there by a server that knows better.
-        found = None if not place and name in self._names else self._allowed(place, name)
+        lost = not place and name in self._names and (place, name) not in self.snapshot.overlaid
+        found = None if lost else self._allowed(place, name)
         if found is None:
             shown = f"{schema}.{name}" if schema else name
             raise undefined(f'relation "{shown}" does not exist', node, "undefined-table")
@@ -227,7 +228,7 @@ class Tables:
         """None: the policy has it, the catalog does not."""
         key = (schema, name)
         snapshot, protection = self.snapshot, self.snapshot.protection
-        label = f"{schema}.{name}"
+        label = f"{schema}.{name}" if schema else name  # made by the transaction, where is not known
         if key in snapshot.overlaid:
             raise Refusal(
                 "changed-in-transaction", f"table {label} is closed: {snapshot.overlaid[key]}", "COMMIT first."

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.policy.load import load
-from proxy.sql.catalog import Column, Relation, Snapshot, snapshot
+from proxy.sql.catalog import Column, Function, Relation, Snapshot, snapshot
 from proxy.sql.plan import StatementPlan
 from tests.kit.catalogs import build
 from tests.kit.plans import effects, planned, sent
@@ -58,6 +58,15 @@ def last(text: str, path: tuple[str, ...] | None = ("public",), within: Snapshot
     plan = planned(text, path, within)
     assert plan.refusal is None, plan.refusal
     return plan.statements[-1]
+
+
+def test_a_foreign_key_that_has_triggers_run_which_write_to_a_protected_table() -> None:
+    key = "alter table orders add foreign key (mail) references {} on update cascade"
+    assert last(key.format("sales.orders")).altered == ()
+    store = Function(99, "public", "store", "plpgsql", "insert into customers values (new.mail)")
+    armed = [replace(r, triggers=(99,)) if r.name == "orders" else r for r in CATALOG.relations]
+    within = snapshot(replace(CATALOG, relations=tuple(armed), functions=(store,)), SHOP.policy, 1)
+    assert last(key.format("sales.orders"), within=within).altered == (("sales", "orders"),)
 
 
 # ---- CREATE TABLE

@@ -32,8 +32,10 @@ def table(
     triggers: tuple[int, ...] = (),
     temporary: bool = False,
     arguments: str = "",
+    changes: tuple[int, ...] = (),
 ) -> Relation:
-    return Relation(oid, schema, name, kind, columns, depends_on, parents, temporary, triggers, arguments)
+    made = Relation(oid, schema, name, kind, columns, depends_on, parents, temporary, triggers, arguments)
+    return replace(made, changes=changes)
 
 
 def rule(table_: str, column_: str, class_name: str = "email", type_: str | None = None) -> Rule:
@@ -317,6 +319,29 @@ def test_triggers_that_may_write_to_a_protected_table() -> None:
     ]
     found = made(relations, [rule("c", "email")], functions)
     assert set(found.protection.writes) == {("public", "o")}
+
+
+def test_what_writes_on_to_a_table_with_such_a_trigger() -> None:
+    """Rows for a view, a parent or a referencing table end up where the trigger is; so do a function's."""
+    functions = [
+        Function(100, "public", "copies", "plpgsql", "insert into c values (new.mail)"),
+        Function(101, "public", "adds", "sql", "insert into o values ($1)"),
+        Function(102, "public", "counts", "sql", "select count(*) from o"),
+        Function(103, "public", "above", "sql", "select adds($1)"),
+    ]
+    relations = [
+        table(5, "c", column("email")),
+        table(6, "o", column("mail"), triggers=(100,), parents=(7,)),
+        table(7, "whole", column("mail")),
+        table(8, "v", column("mail"), kind="v", depends_on=(7,)),
+        table(9, "named", column("mail"), changes=(6,)),
+        table(10, "chained", column("mail"), triggers=(101,)),
+        table(11, "other", column("mail"), triggers=(102,)),
+    ]
+    found = made(relations, [rule("c", "email")], functions).protection
+    assert set(found.writes) == {("public", name) for name in ("o", "whole", "v", "named", "chained")}
+    assert found.writes[("public", "v")].endswith("public.whole")
+    assert set(found.functions) == {("public", name) for name in ("copies", "adds", "above")}
 
 
 def test_nothing_protected() -> None:

@@ -81,6 +81,11 @@ def with_relations(*relations: Relation) -> Snapshot:
 # ---- which one
 
 
+def test_one_that_the_transaction_made_and_closed() -> None:
+    """Where it was made is not known: nothing protected was named."""
+    assert found("made", within=SHOP.closed_by("", "made", "it was changed")) == "changed-in-transaction"
+
+
 @pytest.mark.parametrize(
     ("name", "path", "table"),
     [
