@@ -22,6 +22,7 @@ from proxy.policy.values import mask
 from proxy.session.effects import (
     Analyse,
     Audit,
+    CatalogMoved,
     Context,
     DatabasesChanged,
     Failure,
@@ -91,6 +92,8 @@ class Answers:
             return WAIT if world is None else (world, ())
         if isinstance(request, DatabasesChanged):
             self._worlds.databases_changed(request.own)
+            return None, ()
+        if isinstance(request, CatalogMoved):
             return None, ()
         return WAIT
 

@@ -129,7 +129,8 @@ class Item:
 @dataclass(frozen=True, slots=True)
 class LoadCatalog:
     """Give the current `session.world.World` of `database`; `fresh` reads the catalog from the server anew. doubted:
-    only because a statement names what is not there, so it need not be at once.
+    only because a statement names what is not there, so it need not be at once. changed: because a transaction of this
+    link has changed it; the answer comes when every other process of this pgveil has read it too.
 
     Answer: World | Failure.
     """
@@ -137,6 +138,7 @@ class LoadCatalog:
     database: str
     fresh: bool
     doubted: bool = False
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +146,20 @@ class DatabasesChanged:
     """One was made, dropped, renamed or set otherwise; not `own`, where this link is. Whoever comes to another next
     needs a catalog that is read from now on.
 
-    Answer: at once, nothing that counts.
+    Answer: nothing that counts, when everybody knows.
     """
 
     own: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogMoved:
+    """DDL that makes no new way to anything protected has ended: `World.moved`. Links of this world know already.
+
+    Answer: nothing that counts, when the links of other processes know too.
+    """
+
+    database: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +230,7 @@ class Audit:
     outcome: str
 
 
-Request = LoadCatalog | DatabasesChanged | Analyse | Tokenise | Find | Reveal | Audit
+Request = LoadCatalog | DatabasesChanged | CatalogMoved | Analyse | Tokenise | Find | Reveal | Audit
 
 # ---- answers -----------------------------------------------------------------------------------------------------
 

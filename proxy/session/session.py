@@ -333,15 +333,18 @@ class Session:
 
     # ---- catalog
 
-    def _ask_catalog(self, fresh: bool) -> None:
+    def _ask_catalog(self, fresh: bool, changed: bool = False) -> None:
+        """changed: a transaction of this link did."""
         self._clients.blocked = True
         state = self.state
-        doubted = state.doubted and state.world is not None and not state.world.moved
+        doubted = state.doubted and not changed and state.world is not None and not state.world.moved
         state.catalog_due = False
         state.doubted = doubted
         if fresh and state.world is not None:
             state.world.moved = False
-        self._catalog_ticket = state.ask(LoadCatalog(state.principal.database, fresh, doubted), CatalogJob(self))
+        self._catalog_ticket = state.ask(
+            LoadCatalog(state.principal.database, fresh, doubted, changed), CatalogJob(self)
+        )
 
     def catalog(self, ticket: int, result: object) -> None:
         """Answer to LoadCatalog: a World, None (nothing is protected in this database), or why there is none."""
@@ -360,6 +363,7 @@ class Session:
             return
         if isinstance(result, World):  # else nothing is protected, or what is known stands
             self._enter(result)
+        self._servers.known()
         self._after_replies()
         self._pump()
 
@@ -383,7 +387,7 @@ class Session:
             return
         if self._servers.catalog_moved and not self._catalog_ticket:
             self._servers.catalog_moved = False
-            self._ask_catalog(True)
+            self._ask_catalog(True, True)
         if self._servers.mending.take_done():
             self._clients.mended()
         if self._clients.stopped:

@@ -15,7 +15,6 @@ from proxy.session.effects import (
     Ask,
     Close,
     Context,
-    DatabasesChanged,
     Effect,
     Note,
     Principal,
@@ -238,11 +237,8 @@ class State:
 
     def completed(self, tag: bytes, done: StatementPlan | None) -> None:
         """A statement ended well. COMMIT of a failed transaction has the tag ROLLBACK. ROLLBACK TO, which has it too,
-        ends no transaction. With AND CHAIN no ReadyForQuery shows that one ended. DATABASES are told of by
-        their tags, which are there where nothing is protected and no statement is planned."""
+        ends no transaction. With AND CHAIN no ReadyForQuery shows that one ended."""
         if tag not in (b"COMMIT", b"ROLLBACK", b"PREPARE TRANSACTION"):
-            if tag in DATABASES:
-                self.ask(DatabasesChanged(self.principal.database), IGNORE)
             return
         if done is not None and any(effect.kind == "rollback-to" for effect in done.effects):
             return
@@ -300,11 +296,14 @@ class State:
             self.overlay = snapshot
             self.epoch += 1
 
-    def tell_elsewhere(self) -> None:
-        """The transaction has ended: all links of this world know of its DDL now."""
-        if self.elsewhere and self.world is not None:
+    def tell_elsewhere(self) -> bool:
+        """The transaction has ended: all links of this world know of its DDL now. True: there was some, of which other
+        processes are to be told."""
+        told = self.elsewhere and self.world is not None
+        if self.world is not None and told:
             self.world.moved = True
         self.elsewhere = False
+        return told
 
     @property
     def outdated(self) -> bool:

@@ -2,6 +2,9 @@
 
 The ledger says what a reply answers. Rows with protected columns go out as chunks: the tokens of all whole rows that
 arrived together are asked for at once; what follows waits behind them in the lane, within a bound (`Pause`).
+
+Invariant: before a client is told that a transaction with DDL has ended, every link knows of it. Else another one could
+write through a view of which only its maker knows, in clear.
 """
 
 from typing import Final, final
@@ -10,12 +13,12 @@ from proxy.errors import Bug, ProtocolFault, Refusal
 from proxy.session import ledger, reports
 from proxy.session.copy_in import BATCH, CopyIn
 from proxy.session.copy_out import CopyOut
-from proxy.session.effects import Audit, Pause, Resume, Revealed
+from proxy.session.effects import Audit, CatalogMoved, DatabasesChanged, Pause, Resume, Revealed
 from proxy.session.ledger import Owed
 from proxy.session.mending import Mending
 from proxy.session.pieces import CopyPiece, OutSlot, PieceJob, Pieces, RowsPiece
 from proxy.session.reveal import Columns
-from proxy.session.state import CLOSED, IGNORE, LARGE, STATEMENT, State, error_response
+from proxy.session.state import CLOSED, DATABASES, IGNORE, LARGE, STATEMENT, State, error_response
 from proxy.session.statements import Bound
 from proxy.wire import messages, rows
 from proxy.wire.copyrows import Part
@@ -59,12 +62,26 @@ class ErrorJob:
 
 
 @final
+class ToldJob:
+    """Others are told of what the server has done; what is behind the slot says to the client that it is done."""
+
+    __slots__ = ("_lane", "_slot")
+
+    def __init__(self, lane: "ServerLane", slot: OutSlot) -> None:
+        self._lane = lane
+        self._slot = slot
+
+    def answer(self, ticket: int, result: object) -> None:
+        self._lane.slot_ready(self._slot)
+
+
+@final
 class ServerLane:
     """See the module."""
 
     __slots__ = (
         "_columns", "_copied", "_copied_size", "_copy", "_in_rows", "_lane", "_paused", "_pieces", "_rows_of",
-        "_waiting", "catalog_moved", "close_when_empty", "ddl_done", "frames", "mending", "state",
+        "_untold", "_waiting", "catalog_moved", "close_when_empty", "ddl_done", "frames", "mending", "state",
     )  # fmt: skip
 
     def __init__(self, state: State, max_length: int) -> None:
@@ -74,6 +91,7 @@ class ServerLane:
         self.ddl_done = False  # DDL succeeded in this transaction
         self.catalog_moved = False  # such a transaction has ended: the catalog is to be read anew
         self.close_when_empty = False  # the server is gone; what waits goes out first
+        self._untold: list[OutSlot] = []  # what is behind them waits until the catalog was read
         self._pieces = Pieces(state, self)
         self._lane = self._pieces.lane
         self._waiting = 0
@@ -189,6 +207,19 @@ class ServerLane:
     def _push(self, slot: OutSlot) -> None:
         self._lane.append(slot)
         self._waiting += slot.size
+
+    def _shut(self) -> OutSlot:
+        """What is sent from now on waits for it."""
+        slot = OutSlot(b"", False, 0)
+        self._push(slot)
+        return slot
+
+    def known(self) -> None:
+        """The catalog was read, by everybody. For a change since that reading began there will be another."""
+        if not self.catalog_moved:
+            untold, self._untold = self._untold, []
+            for slot in untold:
+                self.slot_ready(slot)
 
     def slot_ready(self, slot: OutSlot) -> None:
         slot.ready = True
@@ -350,7 +381,7 @@ class ServerLane:
             raise Bug("a statement that was bound to fail succeeded")
         bound = head.bound
         if kind == messages.COMMAND_COMPLETE:
-            self.state.completed(frame[5:-1], None if bound is None else bound.current)
+            self._completed(frame[5:-1], bound)
             if bound is not None and bound.current is not None:
                 self.state.declared(bound, bound.current)
                 self.ddl_done = self.state.follow(bound.current, bound.serial) or self.ddl_done
@@ -360,6 +391,25 @@ class ServerLane:
         elif bound is not None:
             bound.statement += 1
         self._send(frame)
+
+    def _completed(self, tag: bytes, bound: Bound | None) -> None:
+        """DATABASES are told of by their tags, which are there where nothing is protected and no statement is planned.
+        COMMIT ends a transaction whose ReadyForQuery may come much later, or say that the next one has begun."""
+        self.state.completed(tag, None if bound is None else bound.current)
+        if tag in DATABASES:
+            self.state.ask(DatabasesChanged(self.state.principal.database), ToldJob(self, self._shut()))
+        elif tag == b"COMMIT":
+            self._tell_others()
+
+    def _tell_others(self) -> None:
+        """A transaction has ended: what is sent from now on waits until its DDL is known to all."""
+        state = self.state
+        if state.tell_elsewhere():
+            state.ask(CatalogMoved(state.principal.database), ToldJob(self, self._shut()))
+        if self.ddl_done:
+            self.ddl_done = False
+            self.catalog_moved = True  # the session asks for it
+            self._untold.append(self._shut())
 
     def _described(self, kind: int, buf: bytes, body: int, end: int) -> None:
         """RowDescription or NoData: ends a Describe, begins a result of a Query."""
@@ -413,9 +463,7 @@ class ServerLane:
         state.settings.end(not state.undone)
         state.undone = False
         state.drop_overlay()
-        state.tell_elsewhere()
-        self.catalog_moved = self.catalog_moved or self.ddl_done
-        self.ddl_done = False
+        self._tell_others()
         if len(state.portals) and ended is not None:
             state.portals.forget(None, ended.mark)
 

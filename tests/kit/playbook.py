@@ -17,7 +17,9 @@ from proxy.session.effects import (
     Ask,
     Audit,
     CancelUpstream,
+    CatalogMoved,
     Close,
+    DatabasesChanged,
     Failure,
     LoadCatalog,
     StartTls,
@@ -350,6 +352,8 @@ def catalog_and_plans(world: object, analyse: Callable[..., object]) -> Answerer
     def answerer(request: object) -> object:
         if isinstance(request, LoadCatalog):
             return world
+        if isinstance(request, CatalogMoved | DatabasesChanged):
+            return None
         if isinstance(request, Analyse):
             return analyse(request.text, request.standard_conforming_strings, request.search_path, request.snapshot)
         return UNANSWERED
@@ -358,5 +362,5 @@ def catalog_and_plans(world: object, analyse: Callable[..., object]) -> Answerer
 
 
 def nothing_protected(request: object) -> object:
-    """The answerer of a database with nothing protected in it."""
-    return None if isinstance(request, LoadCatalog) else Failure  # anything else is a Bug that the session raises
+    """The answerer of a database with nothing protected in it. Anything else is a Bug that the session raises."""
+    return None if isinstance(request, LoadCatalog | DatabasesChanged) else Failure

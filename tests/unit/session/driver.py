@@ -17,8 +17,10 @@ from proxy.session.effects import (
     Analyse,
     Ask,
     Audit,
+    CatalogMoved,
     Close,
     Context,
+    DatabasesChanged,
     Effect,
     Failure,
     Find,
@@ -277,7 +279,7 @@ class Link:
                 request.search_path,
                 request.snapshot,  # type: ignore[arg-type]
             )
-        if isinstance(request, Audit):
+        if isinstance(request, Audit | CatalogMoved | DatabasesChanged):
             return None
         if isinstance(request, Reveal):
             assert isinstance(self.world, World)

@@ -492,7 +492,7 @@ def test_a_path_that_was_lost_stays_lost_when_the_catalog_is_read_anew() -> None
     assert link.session.state.settings.path() is None
     link.world = world(2)
     link.client(query("alter role r set x = 1")).server(done("ALTER ROLE"), ready())
-    assert LoadCatalog("shop", True) in link.asked
+    assert LoadCatalog("shop", True, changed=True) in link.asked
     assert link.session.state.settings.path() is None
 
 
@@ -505,7 +505,7 @@ def test_ddl_is_read_back_when_its_transaction_ends_and_not_before() -> None:
     link.server(m.build_parse_complete(), m.build_bind_complete(), done("ALTER ROLE"))
     assert not link.asks
     link.client(SYNC).server(ready())
-    assert [ask.request for ask in link.asks] == [LoadCatalog("shop", True)]
+    assert [ask.request for ask in link.asks] == [LoadCatalog("shop", True, changed=True)]
     link.sent()
     link.client(query("select 1"))
     assert link.sent() == []
@@ -627,7 +627,7 @@ def test_ddl_while_the_catalog_is_being_read_is_read_back_too() -> None:
     link.drain()
     link.server(done("ALTER ROLE"), ready())
     link.release()
-    assert LoadCatalog("shop", True) in link.asked
+    assert LoadCatalog("shop", True, changed=True) in link.asked
 
 
 # ---- its end --------------------------------------------------------------------------------------------------------

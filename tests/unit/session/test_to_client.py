@@ -4,7 +4,17 @@ import pytest
 
 from proxy.errors import Bug, Refusal
 from proxy.session.copy_in import BATCH
-from proxy.session.effects import Audit, Failure, LoadCatalog, Pause, Resume, Reveal, Tokenise
+from proxy.session.effects import (
+    Audit,
+    CatalogMoved,
+    DatabasesChanged,
+    Failure,
+    LoadCatalog,
+    Pause,
+    Resume,
+    Reveal,
+    Tokenise,
+)
 from proxy.session.limits import Limits
 from proxy.session.state import LARGE
 from proxy.wire import messages as m
@@ -716,3 +726,81 @@ def test_rows_for_a_copy_that_the_server_ended_are_not_sent_on() -> None:
     link.sent()
     link.client(copied(b"2", VALUE), m.build_copy_done(), query("select 1"))
     assert link.sent() == [query("select 1")]
+
+
+# ---- who is told first ----------------------------------------------------------------------------------------------
+
+MADE = "create view v as select id, email from customers"
+
+
+def test_a_client_learns_that_its_ddl_is_done_when_all_links_know_of_it() -> None:
+    """Else one of them could write through the view in clear."""
+    link = Link()
+    link.held = (LoadCatalog,)
+    link.client(query(MADE)).server(done("CREATE VIEW"), ready())
+    assert kinds(link.got()) == "C"
+    assert [ask.request for ask in link.asks] == [LoadCatalog("shop", True, changed=True)]
+    link.server(m.build_notification(1, b"x", b""))
+    assert link.got() == [], "all in order"
+    link.release()
+    assert kinds(link.got()) == "ZA"
+
+
+def test_commit_is_held_back_too_as_its_ready_may_come_late_or_say_that_the_next_transaction_has_begun() -> None:
+    link = Link()
+    link.client(query(f"begin; {MADE}")).server(done("BEGIN"), done("CREATE VIEW"), ready("T"))
+    assert kinds(link.got()) == "CCZ"
+    link.held = (LoadCatalog,)
+    link.client(query("commit and chain")).server(done("COMMIT"))
+    assert link.got() == [] and len(link.asks) == 1
+    link.server(ready("T"))
+    assert link.got() == []
+    link.release()
+    assert kinds(link.got()) == "CZ" and not link.asks
+
+
+def test_a_change_while_the_catalog_is_being_read_needs_another_reading() -> None:
+    link = Link()
+    link.client(query(MADE))
+    link.held = (LoadCatalog,)
+    link.session._ask_catalog(False)
+    link.drain()
+    link.server(done("CREATE VIEW"), ready())
+    assert kinds(link.got()) == "C" and len(link.asks) == 1
+    first = link.asks.pop()
+    link.session.answer(first.ticket, link.world)
+    link.drain()
+    assert link.got() == [] and [ask.request for ask in link.asks] == [LoadCatalog("shop", True, changed=True)]
+    link.release()
+    assert kinds(link.got()) == "Z"
+
+
+def test_a_catalog_that_can_not_be_read_behind_ddl_ends_the_link_and_nothing_says_that_it_is_done() -> None:
+    link = Link()
+    link.held = (LoadCatalog,)
+    link.client(query(MADE)).server(done("CREATE VIEW"), ready())
+    link.session.answer(link.asks[0].ticket, Failure(Refusal("vault-unavailable", "the catalog is not there")))
+    link.drain()
+    assert kinds(link.got()) == "CE" and link.closed
+
+
+@pytest.mark.parametrize("text", ["create table t(a int)", "begin; create table t(a int); commit"])
+def test_other_processes_are_told_of_ddl_elsewhere_before_the_client_is(text: str) -> None:
+    link = Link()
+    link.held = (CatalogMoved,)
+    tags = [done(each.strip().upper().partition(" T(")[0]) for each in text.split(";")]
+    link.client(query(text)).server(*tags, ready())
+    assert [ask.request for ask in link.asks] == [CatalogMoved("shop")]
+    before = kinds(link.got())
+    link.release()
+    assert before + kinds(link.got()) == "C" * len(tags) + "Z" and "Z" not in before
+
+
+@pytest.mark.parametrize("tag", ["CREATE DATABASE", "DROP DATABASE", "ALTER DATABASE"])
+def test_databases_that_changed_are_told_of_before_the_client_knows(tag: str) -> None:
+    link = Link(protected=False)  # whatever is protected here
+    link.held = (DatabasesChanged,)
+    link.client(query(f"{tag} a")).server(done(tag), ready())
+    assert [ask.request for ask in link.asks] == [DatabasesChanged("shop")] and link.got() == []
+    link.release()
+    assert kinds(link.got()) == "CZ"
