@@ -74,6 +74,7 @@ CODES: Final[dict[str, str]] = {
     "plan-changed": "0A000",
     "unclassified-literal": "0A000",
     "copy-protected": "0A000",
+    "copy-option": "22023",
     "syntax": "42601",
     "may-not-write": "42501",
     "may-not-search": "42501",

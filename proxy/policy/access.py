@@ -78,6 +78,12 @@ def resolve(
     return Access()
 
 
+def as_stored(access: Access) -> Access:
+    """For links that replicate: the rows that a subscriber copies first are tokens, as the changes are that it gets
+    later. It looks for no values and writes none."""
+    return Access(access.role, "token", write=False)
+
+
 def _granted(role: RoleRule) -> Access:
     return Access(role.name, role.default, role.access, role.require_purpose, role.search, role.write, role.rows)
 

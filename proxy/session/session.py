@@ -18,6 +18,7 @@ from proxy.session.limits import DEFAULTS, Limits
 from proxy.session.startup import (
     believes_unbound,
     default_path,
+    is_logical,
     is_physical,
     note_startup,
     without_channel_binding,
@@ -271,6 +272,7 @@ class Session:
         note_startup(state.settings, given)
         state.to_server.append(packet)
         self._physical = is_physical(params)
+        state.replicates = is_logical(params)
         state.phase = AUTHENTICATING
         rest = self._first.rest()
         if rest:

@@ -14,6 +14,13 @@ from proxy.session.settings import UNKNOWN, Followed, Settings
 # What isspace() of the C locale takes for one separates options; a backslash takes the next character as it is
 # (pg_split_opts).
 _OPTION: Final = re.compile(r"(?:[^ \t\n\v\f\r\\]|\\.)+", re.DOTALL)
+# Commands of a server session that replicates, one in a text: the server reads a text that begins so by another grammar
+# (repl_gram.y), and no statement of SQL does. SHOW is both.
+_COMMAND: Final = re.compile(
+    rb"[ \t\n\r\f\v]*(?:identify_system|base_backup|upload_manifest|start_replication|timeline_history"
+    rb"|(?:create|alter|drop|read)_replication_slot)(?![a-z0-9_$\x80-\xff])[^;]*;?[ \t\n\r\f\v]*\Z",
+    re.IGNORECASE,
+)
 # What parse_bool takes for true.
 TRUE: Final = frozenset((b"1", b"on", b"t", b"tr", b"tru", b"true", b"y", b"ye", b"yes"))
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -77,6 +84,16 @@ def is_physical(params: tuple[tuple[bytes, bytes], ...]) -> bool:
     and replication from the other (ProcessStartupPacket), so that is read like any link."""
     given = [value.lower() for name, value in params if name == b"replication"]
     return len(given) == 1 and given[0] in TRUE
+
+
+def is_logical(params: tuple[tuple[bytes, bytes], ...]) -> bool:
+    """Replication of a database: its sessions run SQL, and commands beside it."""
+    return any(name == b"replication" and value.lower() == b"database" for name, value in params)
+
+
+def is_command(text: bytes) -> bool:
+    """What only a session that replicates understands. Slots and publications may be called as protected tables are."""
+    return _COMMAND.match(text) is not None
 
 
 def without_channel_binding(mechanisms: list[bytes]) -> list[bytes]:

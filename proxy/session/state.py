@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol, final
 
 from proxy.errors import Bug, Refusal, Side
-from proxy.policy.access import Access, resolve
+from proxy.policy.access import Access, as_stored, resolve
 from proxy.session.copy_in import CopyIn
 from proxy.session.effects import (
     Again,
@@ -78,9 +78,9 @@ class State:
     __slots__ = (
         "_next_ticket", "access", "barriers", "base", "batch", "cancel_key", "catalog_due", "client", "copy_in",
         "doubted", "effects", "elsewhere", "epoch", "executing", "jobs", "ledger", "limits", "mending", "midway",
-        "outcome", "overlay", "params", "phase", "plain_statements", "portals", "prepared", "principal", "serial",
-        "settings", "statements", "statements_done", "tls_subject", "to_client", "to_server", "undone", "unserved",
-        "work", "world", "yielding",
+        "outcome", "overlay", "params", "phase", "plain_statements", "portals", "prepared", "principal",
+        "replicates", "serial", "settings", "statements", "statements_done", "tls_subject", "to_client", "to_server",
+        "undone", "unserved", "work", "world", "yielding",
     )  # fmt: skip
 
     def __init__(self, client: str, tls_subject: str, limits: Limits) -> None:
@@ -108,7 +108,7 @@ class State:
         self.executing = -1  # the batch in which the last Execute was processed
         self.cancel_key = b""  # process ID and key, as the server gave them
         self.outcome = "closed"  # how the link ended, as the metric has it
-        self.midway = False  # the client has got a part of a message
+        self.midway = self.replicates = False  # the client has got a part of a message; what it reads are tokens
         self.mending = False  # a failed reply is being made up for: nothing goes to the server
         self.serial = 0  # statements and portals made so far
         self.epoch = 0  # worlds and overlays so far: a plan holds for one
@@ -415,6 +415,8 @@ class State:
             client=self.client,
             tls_subject=self.tls_subject,
         )
+        if self.replicates:
+            self.access = as_stored(self.access)
 
     def context(self, fingerprint: str, statement: str) -> Context:
         """For the audit; the purpose is the one declared now."""

@@ -25,6 +25,7 @@ from proxy.session.outgoing import (
 )
 from proxy.session.planning import UNCUT, Planned, Planner, same_text
 from proxy.session.slots import NOTHING, NULL, Place, Slot, TokenJob, Wanted
+from proxy.session.startup import is_command
 from proxy.session.state import IGNORE, READY, STATEMENT, State
 from proxy.session.statements import Prepared
 from proxy.session.through import Through
@@ -257,7 +258,7 @@ class ClientLane:
 
     def _query(self, buf: bytes, start: int, body: int, end: int) -> None:
         raw = messages.parse_query(buf, body, end)
-        if self._planner.plain(raw):
+        if self._planner.plain(raw) or (self.state.replicates and is_command(raw)):
             self.state.plain_statements += 1
             self.send(buf[start:end], self.ending(ledger.QUERY, ledger.PLAIN_QUERY))
             return

@@ -145,7 +145,7 @@ class Copies:
         kind = self._word(found.get("format"), "text").decode("utf-8", "replace")
         csv = kind == "csv"
         if kind not in ("text", "csv", "binary"):
-            raise Refusal("syntax", f'COPY format "{kind}" not recognized')
+            raise Refusal("copy-option", f'COPY format "{kind}" not recognized')
         for name in found:
             if name not in _PASSED | _KNOWN:
                 raise Refusal("copy-protected", f"COPY with option {name} is not supported on a protected table")
@@ -187,7 +187,7 @@ class Copies:
         word = self._word(option, default.decode())
         if len(word) != 1:
             assert option is not None
-            raise Refusal("syntax", f"COPY {option.text('defname')} must be a single one-byte character")
+            raise Refusal("copy-protected", f"COPY {option.text('defname')} must be a single one-byte character")
         return word
 
     def _true(self, option: Node | None) -> bool:

@@ -77,7 +77,7 @@ class Utility:
             if self._settles(statement):
                 # no catalog shows a function before its transaction ends, so that it can't be told when it is called
                 return (*_DEFINED[node.kind], SessionEffect("unknown-setting"))
-        elif node.kind not in HARMLESS and (self._tables.reached_by(self._followed(statement)) or self._renames(node)):
+        elif not _lets_be(node) and (self._tables.reached_by(self._followed(statement)) or self._renames(node)):
             return None
         plain = node.kind in _ELSEWHERE or (node.kind == "CreateFunctionStmt" and self._readable(statement))
         if plain and not self._tables.named_in(self._findings.analysis.text):
@@ -226,6 +226,13 @@ class Utility:
 def _without_name(node: Node) -> Node:
     """CREATE FUNCTION without the name that it gives, CREATE TRIGGER without its function's."""
     return Node(node.kind, {key: value for key, value in node.fields.items() if key != "funcname"})
+
+
+def _lets_be(node: Node) -> bool:
+    """What may name anything. Publications send tokens on; which rows, may be said with a value."""
+    if node.kind in ("CreatePublicationStmt", "AlterPublicationStmt"):
+        return not any("whereClause" in part.fields for part in walk(node))
+    return node.kind in HARMLESS
 
 
 def _executed(node: Node) -> Effects:

@@ -4,7 +4,7 @@ from types import MappingProxyType
 
 import pytest
 
-from proxy.policy.access import Access, resolve
+from proxy.policy.access import Access, as_stored, resolve
 from proxy.policy.load import load
 from proxy.policy.rules import Level, Match, Policy, RoleRule
 
@@ -114,3 +114,10 @@ roles:
 )
 def test_purpose(required: bool, purpose: str, needs: bool) -> None:
     assert Access(require_purpose=required).needs_purpose(purpose) is needs
+
+
+def test_who_replicates_gets_what_is_stored() -> None:
+    access = as_stored(Access("r", "deny", MappingProxyType({"email": "reveal"}), True, True, True, 3))
+    assert (access.role, access.level("email"), access.level("other")) == ("r", "token", "token")
+    assert not (access.may_search("email") or access.may_write("email") or access.needs_purpose(""))
+    assert access.rows is None

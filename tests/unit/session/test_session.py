@@ -269,6 +269,20 @@ def test_replication_that_can_run_statements_is_read(value: str) -> None:
     assert link.session.state.phase == AUTHENTICATING
 
 
+@pytest.mark.parametrize(("value", "passes"), [("database", True), ("false", False)])
+def test_a_command_of_replication_may_name_a_protected_table(value: str, passes: bool) -> None:
+    link = Link(params={"replication": value})
+    link.to_server = b""
+    command = query("START_REPLICATION SLOT customers LOGICAL 0/0 (publication_names 'customers')")
+    link.client(command)
+    assert (link.to_server == command) == passes
+
+
+def test_who_replicates_a_database_sees_tokens() -> None:
+    access = Link(params={"replication": "database"}).session.state.access
+    assert access is not None and (access.role, access.level("email")) == ("shop", "token")
+
+
 @pytest.mark.parametrize("second", [b"true", b"on"])
 def test_replication_given_twice_does_not_open_a_way_round(second: bytes) -> None:
     """The server takes `database` as walsender with SQL, and keeps it when `true` follows (ProcessStartupPacket)."""

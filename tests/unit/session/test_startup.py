@@ -6,6 +6,8 @@ from proxy.session.settings import UNKNOWN, Settings
 from proxy.session.startup import (
     believes_unbound,
     default_path,
+    is_command,
+    is_logical,
     is_physical,
     note_startup,
     split_options,
@@ -142,3 +144,36 @@ def test_mechanisms() -> None:
 def test_clients_that_could_bind_and_take_the_server_for_one_that_cannot(flag: bytes, expected: bool) -> None:
     first = flag and flag + b"n=,r=y,y"
     assert believes_unbound(b"SCRAM-SHA-256\0" + len(first).to_bytes(4, "big") + first) is expected
+
+
+def test_replication_of_a_database_has_commands_of_its_own() -> None:
+    assert is_logical(((b"user", b"x"), (b"replication", b"Database")))
+    assert not is_logical(((b"user", b"database"), (b"replication", b"true")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"IDENTIFY_SYSTEM",
+        b" \n start_replication SLOT \"people\" LOGICAL 0/0 (publication_names 'people');\n",
+        b'CREATE_REPLICATION_SLOT "people" LOGICAL pgoutput',
+        b"READ_REPLICATION_SLOT people",
+        b"DROP_REPLICATION_SLOT people WAIT;",
+    ],
+)
+def test_commands_of_replication(text: bytes) -> None:
+    assert is_command(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"SHOW people",
+        b"INSERT INTO people VALUES ('IDENTIFY_SYSTEM')",
+        b"IDENTIFY_SYSTEM; INSERT INTO people VALUES ('a@x.de')",
+        b"IDENTIFY_SYSTEMS people",
+        b"/* */ IDENTIFY_SYSTEM",
+    ],
+)
+def test_what_may_be_a_statement_is_no_command(text: bytes) -> None:
+    assert not is_command(text)

@@ -48,6 +48,14 @@ def prepared(one: State, name: bytes, text: str = "select id from customers") ->
     return made
 
 
+def test_a_link_that_replicates_sees_tokens() -> None:
+    one = fresh()
+    assert one.access is not None and one.access.level("email") == "reveal"
+    one.replicates = True
+    one.renew(world(2))
+    assert one.access.level("email") == "token"
+
+
 # ---- effects ----------------------------------------------------------------------------------------------------
 
 

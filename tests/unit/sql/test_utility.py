@@ -315,6 +315,9 @@ def test_create_trigger(table: str, function: str, expected: str) -> None:
         ("call finds()", UNSUPPORTED),
         ("call runs('x')", UNSUPPORTED),
         ("create index on orders (note)", ""),
+        ("create publication p for table customers (id, email), orders", "ddl"),
+        ("alter publication p add table customers", "ddl"),
+        ("create publication p for table customers where (email = 'a@x.de')", UNSUPPORTED),
     ],
 )
 def test_definitions(text: str, expected: str) -> None:
