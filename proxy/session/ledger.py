@@ -40,11 +40,14 @@ class Owed:
     kind: of the message sent. bound: what to reveal (Query, Execute, Describe), None if nothing protected is in it.
     statement: the one parsed or described. change: of what a name stands for, to be undone if the server skips the
     message. refusal: the message was made to fail; its error is replaced. mark: portals bound up to this serial die if
-    the transaction ends here. barrier: counted in State.barriers. number: of the message, as Ledger.pushed counts.
-    first: no Execute stands before it in its batch. failed: the server answered it with an error in the end.
+    the transaction ends here. barrier, naming: counted in State.barriers, State.naming. number: of the message, as
+    Ledger.pushed counts. first: no Execute stands before it in its batch. failed: the server answered it with an error
+    in the end.
     """
 
-    __slots__ = ("barrier", "bound", "change", "failed", "first", "kind", "mark", "number", "refusal", "statement")
+    __slots__ = (
+        "barrier", "bound", "change", "failed", "first", "kind", "mark", "naming", "number", "refusal", "statement",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Owed:
         self.first = True
         self.failed = False
         self.barrier = False
+        self.naming = False
 
 
 # Most messages carry nothing of ours: one shared entry a kind, no object a message.

@@ -104,7 +104,7 @@ class Planner:
 
         utf8: the text is UTF-8, whatever the client's encoding.
         """
-        if self._answer is not None:
+        if self._answer is not None or self._state.naming > 0:
             return False
         snapshot = self._state.snapshot
         if snapshot is None:

@@ -78,7 +78,7 @@ class State:
     __slots__ = (
         "_next_ticket", "access", "barriers", "base", "batch", "cancel_key", "catalog_due", "client", "copy_in",
         "doubted", "effects", "elsewhere", "epoch", "executing", "jobs", "ledger", "limits", "mending", "midway",
-        "outcome", "overlay", "params", "phase", "plain_statements", "portals", "prepared", "principal",
+        "naming", "outcome", "overlay", "params", "phase", "plain_statements", "portals", "prepared", "principal",
         "replicates", "serial", "settings", "statements", "statements_done", "tls_subject", "to_client", "to_server",
         "undone", "unserved", "work", "world", "yielding",
     )  # fmt: skip
@@ -103,7 +103,7 @@ class State:
         self.to_client: list[bytes] = []
         self.jobs: dict[int, Job] = {}
         self.copy_in: CopyIn | None = None  # a COPY FROM STDIN into protected columns that is under way
-        self.barriers = 0  # replies that must be in before the next statement is planned
+        self.barriers = self.naming = 0  # replies that must be in: before a plan; before a text touches nothing
         self.batch = 0  # Query, Sync and FunctionCall processed so far
         self.executing = -1  # the batch in which the last Execute was processed
         self.cancel_key = b""  # process ID and key, as the server gave them
@@ -227,6 +227,7 @@ class State:
         if owed.barrier:
             owed.barrier = False
             self.barriers -= 1
+            self.naming -= owed.naming
 
     # ---- what statements changed
 

@@ -71,7 +71,7 @@ class Through:
         if frames.buf.count(0, frames.body, frames.limit()) < NAMES:
             return False
         portal, name = messages.bind_names(frames.buf, frames.body, frames.limit())
-        if state.statements.uncertain(name, state.batch):
+        if state.naming > 0 or state.statements.uncertain(name, state.batch):
             return False
         statement = state.statements.get(name)
         if statement is None and (state.prepared or state.barriers):

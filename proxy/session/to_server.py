@@ -407,7 +407,7 @@ class ClientLane:
     def _known(self, name: bytes, place: Place) -> bool:
         """Whether it is certain what the name stands for, and that its plan is of today; else the message is held."""
         state = self.state
-        if state.statements.uncertain(name, state.batch):
+        if state.naming > 0 or state.statements.uncertain(name, state.batch):
             self.wait(place)
             return False
         statement = state.statements.get(name)
@@ -578,7 +578,9 @@ class ClientLane:
         """Planning waits for the reply to this entry, if its plan says so."""
         if owed.bound is not None and owed.bound.plan.barrier:
             owed.barrier = True
+            owed.naming = owed.bound.plan.naming
             self.state.barriers += 1
+            self.state.naming += owed.naming
 
     def note(self, refusal: Refusal, about: Context | None) -> None:
         """A refusal is counted, logged and recorded."""

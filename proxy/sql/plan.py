@@ -213,6 +213,11 @@ class Plan:
         return self.refusal is None and not self.edits and not any(s.tables or s.effects for s in self.statements)
 
     @property
+    def naming(self) -> bool:
+        """It makes, or may make, a new way to something protected: by names that touch nothing until it is done."""
+        return any(effect.kind == "ddl" for statement in self.statements for effect in statement.effects)
+
+    @property
     def touches(self) -> bool:
         return bool(self.inputs) or any(s.outputs is not None or s.tables for s in self.statements)
 

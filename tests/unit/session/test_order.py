@@ -183,6 +183,44 @@ def test_commit_ends_a_local_path_before_the_next_statement_is_planned() -> None
     assert kinds(link.sent())[-1] == "Q"
 
 
+VIEW = "create view v as select email from customers"
+THROUGH = "insert into v values ('s@cret.de')"
+
+
+@pytest.mark.parametrize("through", [query(THROUGH), parse(THROUGH)], ids=["query", "parse"])
+def test_a_name_that_ddl_under_way_makes_is_none_that_nobody_protects(through: bytes) -> None:
+    link = Link().client(parse(VIEW), bind(), execute(), through)
+    assert_safe(link)
+    assert link.sent()[-1] == FLUSH
+    link.server(PARSED, BOUND, done("CREATE VIEW"))
+    assert_safe(link)
+    assert [note.facts["code"] for note in link.notes("refusal")] == ["changed-in-transaction"]
+
+
+@pytest.mark.parametrize("through", [query(THROUGH), parse(THROUGH)], ids=["query", "parse"])
+def test_nor_is_it_before_the_catalog_is_read_anew(through: bytes) -> None:
+    link = Link().client(query(VIEW), through)
+    assert link.sent()[1:] == [FLUSH]
+    link.held = (LoadCatalog,)
+    link.server(done("CREATE VIEW"), ready())
+    assert link.asks and link.sent() == []
+
+
+def test_ddl_that_fails_makes_no_name() -> None:
+    link = Link().client(query(VIEW), query("select 1"))
+    link.server(failed("42501"), ready())
+    assert link.sent()[-1] == query("select 1") and link.session.state.naming == 0
+
+
+def test_a_statement_of_before_is_bound_when_ddl_under_way_is_done() -> None:
+    """Its text may name what nobody protected when it was parsed, and what is protected from now on."""
+    link = prepared(Link(), text="insert into v values ($1)")
+    link.client(query("drop table v; " + VIEW), bind([SECRET], b"s"), execute(), SYNC)
+    assert_safe(link)
+    link.server(done("DROP TABLE"), done("CREATE VIEW"))
+    assert_safe(link)
+
+
 def test_an_error_ends_a_path_before_the_next_statement_is_planned() -> None:
     link = Link()
     link.client(parse("set search_path to other"), bind(), execute(), FLUSH)

@@ -419,6 +419,16 @@ def test_describe_of_a_statement_tells_its_types() -> None:
     assert m.parse_row_description(told, 5, len(told))[0].type_oid == 1082
 
 
+@pytest.mark.parametrize("text", [query("select 1"), parse("select 1"), bind([], b"s")], ids=["query", "parse", "bind"])
+def test_nothing_is_known_not_to_touch_while_ddl_is_under_way(text: bytes) -> None:
+    link = Link().client(parse("select 1", b"s"), SYNC).server(PARSED, ready())
+    link.sent()
+    link.client(parse("create view v as select email from customers"), bind(), execute(), text)
+    assert kinds(link.sent()) == "PBEH"
+    link.server(PARSED, BOUND, done("CREATE VIEW"))
+    assert link.sent() == [text]
+
+
 # ---- what is held ---------------------------------------------------------------------------------------------------
 
 EITHER = pytest.mark.parametrize("again", [query, parse], ids=["query", "parse"])

@@ -88,6 +88,13 @@ def test_what_is_idle_and_what_touches() -> None:
     assert [(p.idle, p.touches) for p in (FORWARD, reading, setting)] == [(True, False), (False, True), (False, False)]
 
 
+def test_ddl_that_may_make_a_way_is_naming() -> None:
+    made = [
+        Plan((StatementPlan("create", effects=(SessionEffect(kind),)),)) for kind in ("ddl", "ddl-elsewhere", "set")
+    ]
+    assert [plan.naming for plan in (*made, FORWARD)] == [True, False, False, False]
+
+
 @pytest.mark.parametrize(
     ("text", "start", "end", "left"),
     [
