@@ -198,6 +198,12 @@ class Timeouts:
     catalog: float = setting(
         duration(0.1, 600), "to read the catalog", "30s", "a catalog of 100,000 columns takes some seconds"
     )
+    idle: float = setting(
+        duration(0, 365 * 86400),
+        "without a statement, outside of a transaction; then the link ends (57P05). 0: none",
+        "0s",
+        "as the server's idle_session_timeout; idle transactions are left to the server's own setting",
+    )
     drain: float = setting(
         duration(0, 86400),
         "for links to end their transactions at shutdown",

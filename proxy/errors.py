@@ -99,6 +99,7 @@ CODES: Final[dict[str, str]] = {
     "vault-unavailable": "57P03",
     "server-unreachable": "57P03",
     "shutdown": "57P01",
+    "idle": "57P05",
     "tls-required": "28000",
     "channel-binding": "28000",
     "too-many-connections": "53300",

@@ -248,7 +248,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     _counter(
         "links",
         "Links that ended, by how.",
-        outcome=("closed", "refused", "failed", "fault", "cancel", "drained"),
+        outcome=("closed", "refused", "failed", "fault", "cancel", "drained", "idle"),
     ),
     _gauge("upstream_links", "Links open now, by the server that they go to.", server=100),
     _counter(

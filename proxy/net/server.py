@@ -194,7 +194,13 @@ class Server:
         deadline = asyncio.get_running_loop().time() + self._settings.timeouts.startup
         bounds = self._settings.limits
         limits = Limits(
-            bounds.waiting, bounds.result_buffer, bounds.statement, bounds.statements, bounds.message, deadline
+            bounds.waiting,
+            bounds.result_buffer,
+            bounds.statement,
+            bounds.statements,
+            bounds.message,
+            deadline,
+            self._settings.timeouts.idle,
         )
         handshake = self._handshake() if client else None
         session = Session(

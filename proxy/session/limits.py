@@ -8,7 +8,7 @@ class Limits:
     """waiting: bytes from the client that may wait. result: bytes of rows that may wait for the vault. statement: bytes
     of a text that is analysed. statements: prepared statements and portals held. message: bytes of one in which values
     are replaced. startup_deadline: on the clock given
-    to `tick`."""
+    to `tick`. idle: seconds without a statement, outside of a transaction, after which the link ends; 0: none."""
 
     waiting: int = 1 << 20
     result: int = 4 << 20
@@ -16,6 +16,7 @@ class Limits:
     statements: int = 100_000
     message: int = 64 << 20
     startup_deadline: float = float("inf")
+    idle: float = 0.0
 
 
 DEFAULTS = Limits()

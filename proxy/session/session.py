@@ -35,6 +35,7 @@ MAX_MESSAGE: Final = 0x3FFFFFFF
 # Nobody has said who it is yet: PG_MAX_AUTH_TOKEN_LENGTH of auth.c, with the length word.
 MAX_PASSWORD: Final = 65535 + 4
 SHUTDOWN: Final = Refusal("shutdown", "terminating connection due to administrator command")
+IDLE_TIMEOUT: Final = Refusal("idle", "terminating connection due to idle-session timeout")
 TLS_REQUIRED: Final = Refusal(
     "tls-required", "connections without TLS are not accepted here", "Connect with sslmode=require, or verify-full."
 )
@@ -57,8 +58,8 @@ class Session:
     SCRAM's channel binding (tls-server-end-point, RFC 5929) holds through pgveil."""
 
     __slots__ = (
-        "_begun", "_catalog_ticket", "_clients", "_direct", "_first", "_physical", "_secure", "_servers", "_shaking",
-        "_unbound", "bound", "state", "tls", "tls_required", "turned_away",
+        "_begun", "_catalog_ticket", "_clients", "_direct", "_first", "_idle_batch", "_idle_since", "_physical",
+        "_secure", "_servers", "_shaking", "_unbound", "bound", "state", "tls", "tls_required", "turned_away",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +83,7 @@ class Session:
         self._clients = ClientLane(self.state, MAX_PASSWORD)
         self._servers = ServerLane(self.state, MAX_MESSAGE)
         self._catalog_ticket = 0
+        self._idle_batch, self._idle_since = -1, 0.0  # the last batch that a tick saw answered, and when it did first
 
     # ---- what arrived
 
@@ -161,8 +163,29 @@ class Session:
 
     def tick(self, now: float) -> None:
         """now: seconds of the caller's monotonic clock."""
-        if self.state.phase in (STARTUP, AUTHENTICATING) and now >= self.state.limits.startup_deadline:
-            self.state.close_both("start-up time-out")
+        state = self.state
+        if state.phase in (STARTUP, AUTHENTICATING):
+            if now >= state.limits.startup_deadline:
+                state.close_both("start-up time-out")
+        elif state.limits.idle > 0.0 and state.phase == READY:
+            self._look_idle(now)
+
+    def _look_idle(self, now: float) -> None:
+        """What the server tells a client is no sign of life of the client's (its own idle_session_timeout)."""
+        state = self.state
+        if not self._idle:
+            self._idle_batch = -1
+        elif state.batch != self._idle_batch:
+            self._idle_batch, self._idle_since = state.batch, now
+        elif now - self._idle_since >= state.limits.idle:
+            state.fatal(IDLE_TIMEOUT)
+
+    @property
+    def _idle(self) -> bool:
+        """Nothing is under way, not even a transaction."""
+        state = self.state
+        idle = state.phase == READY and not len(state.ledger) and state.ledger.status == messages.IDLE
+        return idle and not self._clients.stopped
 
     def tls_started(self, subject: str, alpn: bool = False) -> None:
         """The client's TLS handshake is done. subject: of its certificate, '' if it gave none. alpn: it asked for
@@ -203,8 +226,7 @@ class Session:
     def drain(self) -> None:
         """The program stops: end the link, as a server that shuts down would, unless something is under way."""
         state = self.state
-        idle = state.phase == READY and not len(state.ledger) and state.ledger.status == messages.IDLE
-        if state.phase in (STARTUP, AUTHENTICATING) or (idle and not self._clients.stopped):
+        if state.phase in (STARTUP, AUTHENTICATING) or self._idle:
             state.fatal(SHUTDOWN)
 
     def release(self) -> None:

@@ -50,6 +50,7 @@ TURN: Final = 2048
 STATEMENT: Final = 32
 # Bytes from which a message that touches nothing is passed on as it comes, not held until it is whole.
 LARGE: Final = 128 << 10
+ENDS: Final = {"shutdown": "drained", "idle": "idle"}  # codes of refusals that end a link which did not fail
 FOREVER: Final = 1 << 62  # serial of a portal that no end of a transaction takes along
 
 
@@ -199,7 +200,7 @@ class State:
         """Tell the client why, as the server would with FATAL, and end the link: its transaction is rolled back."""
         if self.phase == CLOSED:
             return
-        self.outcome = "drained" if refusal.code == "shutdown" else "failed"
+        self.outcome = ENDS.get(refusal.code, "failed")
         self.tell_last(refusal)
         self.note("fatal", {"code": refusal.code, "sqlstate": refusal.sqlstate})
         self.close_both(refusal.code)

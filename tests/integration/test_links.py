@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from tests.kit.notation import Str
 from tests.kit.pgveil import Pgveil
 from tests.kit.process import wait_for
 from tests.kit.servers import Server, fresh_database
@@ -203,6 +204,25 @@ def test_a_silent_client_is_sent_away(pg: Server, shop: str) -> None:
     with Pgveil.before(pg, shop, {"people": POLICY}, timeouts={"startup": "0.2s"}) as own, WireClient(own.port) as one:
         assert one.read_to_end() == []
         wait_for("the link to end", lambda: own.metric("pgveil_open_links") == 0)
+
+
+def test_a_client_without_a_statement_is_told_what_the_server_would_tell(pg: Server, shop: str) -> None:
+    """idle_session_timeout of the server, timeouts.idle of pgveil: the same words; a transaction is left alone."""
+    words = []
+    with Pgveil.before(pg, shop, {"people": POLICY}, timeouts={"idle": "0.2s"}) as own:
+        with (
+            own.connect(shop) as busy,
+            WireClient.login(pg.port, shop) as direct,
+            WireClient.login(own.port, shop) as through,
+        ):
+            busy.execute("BEGIN")
+            direct.query("SET idle_session_timeout = '200ms'")
+            for client in (direct, through):
+                (told,) = client.read_to_end()
+                words.append([arg for arg in told.args if isinstance(arg, Str)][:4])
+            assert busy.execute("SELECT 1").fetchone() == (1,)
+        wait_for("the link to end", lambda: own.metric("pgveil_links_total", outcome="idle") >= 1)
+    assert words[0] == words[1]
 
 
 # ---- requests before the start, rubbish

@@ -18,6 +18,7 @@ from proxy.session.effects import (
     ToClient,
     ToServer,
 )
+from proxy.session.limits import Limits
 from proxy.session.session import Session
 from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY
 from proxy.session.world import World
@@ -690,6 +691,31 @@ def test_the_clock_ends_a_slow_start_and_no_other() -> None:
     link = Link(limits=session.state.limits)
     link.session.tick(11.0)
     assert link.session.state.phase == READY
+
+
+def test_a_client_that_says_nothing_for_too_long() -> None:
+    """A statement, a transaction and a reply that is owed are signs of life; what the server tells is none."""
+    link = Link(limits=Limits(idle=10.0))
+    for now in (1.0, 10.9):
+        link.session.tick(now)
+    link.client(query("begin")).session.tick(12.0)
+    link.server(done("BEGIN"), ready("T")).session.tick(50.0)
+    link.client(query("commit")).server(done("COMMIT"), ready())
+    for now in (60.0, 69.9):
+        link.session.tick(now)
+        link.server(m.build_parameter_status(b"TimeZone", b"UTC"))
+    assert not link.drain().closed
+    link.got()
+    link.session.tick(70.0)
+    assert [error(frame)[b"C"] for frame in link.drain().got()] == [b"57P05"]
+    assert link.closed and link.session.state.outcome == "idle"
+
+
+def test_nobody_is_sent_away_for_silence_where_that_is_not_asked_for() -> None:
+    link = Link()
+    for now in (1.0, 1e9):
+        link.session.tick(now)
+    assert not link.drain().closed
 
 
 def test_drain_ends_idle_links_only() -> None:

@@ -115,7 +115,7 @@ def test_the_end_comes_once_and_after_all_that_was_written() -> None:
     assert (one.phase, one.jobs, one.outcome) == (CLOSED, {}, "closed")
 
 
-@pytest.mark.parametrize(("code", "outcome"), [("shutdown", "drained"), ("vault-unavailable", "failed")])
+@pytest.mark.parametrize(("code", "outcome"), [("shutdown", "drained"), ("idle", "idle"), ("protocol", "failed")])
 def test_a_fatal_error_is_told_noted_and_the_end(code: str, outcome: str) -> None:
     one = fresh()
     one.fatal(Refusal(code, "it is over"))
