@@ -7,7 +7,7 @@ durable before anything more goes to the client (`record`).
 
 import asyncio
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from time import perf_counter
@@ -228,13 +228,10 @@ class Answers:
 
     def _found(self, request: Find, made: Sequence[bytes]) -> Answer:
         tokens = self._woven(request.items, made)
-        by_class: dict[str, list[bytes]] = defaultdict(list)
-        for item, token in zip(request.items, tokens, strict=True):
-            by_class[item.class_name].append(token)
-        for name, found in by_class.items():
-            _count("searched", name, len(found))
-        events = [_event(request.context, "search", "ok", name, tuple(found)) for name, found in by_class.items()]
-        return tokens, events
+        classes = Counter([item.class_name for item in request.items])
+        for name, number in classes.items():
+            _count("searched", name, number)
+        return tokens, [_seen(request.context, "search", classes, tokens)] if classes else ()
 
     # ---- values
 
@@ -275,8 +272,8 @@ class _Showing:
         self._classes = classes
         self._context = context
         self._vault = vault
-        self._done: dict[tuple[Level, str], list[bytes]] = defaultdict(list)
-        self._counts: dict[tuple[Level, str], int] = defaultdict(int)
+        self._done: dict[Level, list[bytes]] = {}
+        self._counts: dict[Level, dict[str, int]] = {}
         self._clear: dict[str, list[bytes]] = {}  # by class: tokens whose values are shown
 
     def tokens(self, asked: Sequence[tuple[str, bytes]], seen: Seen, shown: dict[bytes, Shown]) -> None:
@@ -343,21 +340,24 @@ class _Showing:
         )
 
     def _note(self, level: Level, class_name: str, token: bytes | None) -> None:
-        self._counts[(level, class_name)] += 1
+        counts = self._counts.setdefault(level, {})
+        counts[class_name] = counts.get(class_name, 0) + 1
         if token is not None:
-            self._done[(level, class_name)].append(token)
+            self._done.setdefault(level, []).append(token)
 
     def events(self) -> list[Event]:
-        """One a level and class; tokens shown as tokens show nothing."""
+        """One a level; tokens shown as tokens show nothing."""
+        if self._clear:
+            counts, done = self._counts.setdefault("reveal", {}), self._done.setdefault("reveal", [])
+            for name, clear in self._clear.items():
+                counts[name] = counts.get(name, 0) + len(clear)
+                done += clear
         events: list[Event] = []
-        for name, clear in self._clear.items():
-            self._counts[("reveal", name)] += len(clear)
-            self._done[("reveal", name)] += clear
-        for (level, class_name), number in self._counts.items():
-            _count(ACTIONS[level], class_name, number)
+        for level, classes in self._counts.items():
+            for class_name, number in classes.items():
+                _count(ACTIONS[level], class_name, number)
             if level in ("reveal", "mask"):
-                tokens = tuple(self._done.get((level, class_name), ()))
-                events.append(_event(self._context, level, "ok", class_name, tokens, number))
+                events.append(_seen(self._context, level, classes, self._done.get(level, ())))
         return events
 
 
@@ -382,8 +382,23 @@ def _may_not_search(context: Context, items: Sequence[Item]) -> Refusal | None:
     return None
 
 
+def _seen(context: Context, action: Action, classes: Mapping[str, int], tokens: Sequence[bytes]) -> Event:
+    """One for all classes of a question: a row each would be one more thing to write before values go out."""
+    if len(classes) == 1:
+        ((name, number),) = classes.items()
+        return _event(context, action, "ok", name, tuple(tokens), number)
+    several = tuple(classes.items())
+    return _event(context, action, "ok", "", tuple(tokens), sum(classes.values()), several)
+
+
 def _event(
-    context: Context, action: Action, outcome: str, class_name: str, tokens: tuple[bytes, ...] = (), number: int = 0
+    context: Context,
+    action: Action,
+    outcome: str,
+    class_name: str,
+    tokens: tuple[bytes, ...] = (),
+    number: int = 0,
+    classes: tuple[tuple[str, int], ...] = (),
 ) -> Event:
     who = context.principal
     return AuditEvent(
@@ -401,4 +416,5 @@ def _event(
         class_name=class_name,
         tokens=tokens,
         count=number or len(tokens),
+        classes=classes,
     )

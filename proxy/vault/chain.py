@@ -11,8 +11,9 @@ Invariant: the hash is over the stored bytes as they are; verification re-serial
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final, Literal
 
 from proxy import tokens as token_text
@@ -28,7 +29,9 @@ LINKED_HEADS: Final = 16
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
     """What happened. No field may hold a value. tokens: 36-byte texts. count: values concerned (it may exceed the
-    tokens: values that have none). The principal's fields are as in session.effects.Principal."""
+    tokens: values that have none). The principal's fields are as in session.effects.Principal.
+
+    classes: where values of several classes are concerned, how many of each; class_name is '' then."""
 
     action: Action
     outcome: str
@@ -44,6 +47,12 @@ class AuditEvent:
     class_name: str = ""
     count: int = 0
     tokens: tuple[bytes, ...] = field(default=(), repr=False)
+    classes: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def named(self) -> str:
+        """The classes, for whoever reads: 'email', or 'email, phone'."""
+        return self.class_name or ", ".join([name for name, _ in self.classes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +78,19 @@ _TEXT_FIELDS: Final = (
     "statement",
     "class_name",
 )
+_texts: Final[Callable[[AuditEvent], tuple[str, ...]]] = attrgetter(*_TEXT_FIELDS)
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def body(event: AuditEvent) -> bytes:
     """Canonical JSON of an event without its tokens; empty fields are left out."""
-    fields: dict[str, str | int] = {name: getattr(event, name) for name in _TEXT_FIELDS}
-    fields = {name: value for name, value in fields.items() if value}
-    return _json({"action": event.action, "count": event.count, **fields})
+    fields: dict[str, object] = {"action": event.action, "count": event.count}
+    for name, value in zip(_TEXT_FIELDS, _texts(event), strict=True):
+        if value:
+            fields[name] = value
+    if event.classes:
+        fields["classes"] = dict(event.classes)
+    return _json(fields)
 
 
 def start_body(heads: Iterable[AuditHead]) -> bytes:
@@ -94,16 +109,19 @@ def link(previous: AuditHead | None, writer: str, wall: int, mono: int, text: by
     """The row that follows the head `previous`. wall: Unix microseconds. mono: nanoseconds."""
     sequence = 1 if previous is None else previous.sequence + 1
     before = FIRST_HASH if previous is None else previous.hash
-    row = AuditRow(writer, sequence, wall, mono, text, tokens, b"")
-    return AuditRow(writer, sequence, wall, mono, text, tokens, row_hash(before, row))
+    digest = _hash(before, writer, (sequence, wall, mono), text, tokens)
+    return AuditRow(writer, sequence, wall, mono, text, tokens, digest)
 
 
 def row_hash(before: bytes, row: AuditRow) -> bytes:
     """SHA-256 over the hash before and everything a row says."""
-    numbers = (row.sequence, row.wall, row.mono)
-    packed = b"".join(number.to_bytes(8, "big", signed=True) for number in numbers)
-    content = hashlib.sha256(row.tokens).digest()
-    return hashlib.sha256(crypto.join(before, row.writer.encode(), packed, row.body, content)).digest()
+    return _hash(before, row.writer, (row.sequence, row.wall, row.mono), row.body, row.tokens)
+
+
+def _hash(before: bytes, writer: str, numbers: tuple[int, int, int], text: bytes, tokens: bytes) -> bytes:
+    packed = b"".join([number.to_bytes(8, "big", signed=True) for number in numbers])
+    content = hashlib.sha256(tokens).digest()
+    return hashlib.sha256(crypto.join(before, writer.encode(), packed, text, content)).digest()
 
 
 def sign(key: bytes, key_id: str, row: AuditRow) -> AuditHead:
@@ -135,11 +153,15 @@ def read(row: AuditRow) -> AuditRecord:
     """A row as an event. Raises ValueError if its body is not one of ours."""
     fields = _fields(row.body)
     text = {name: str(fields.get(name, "")) for name in _TEXT_FIELDS}
+    classes = fields.get("classes", {})
+    if not isinstance(classes, dict):
+        raise ValueError("classes are no object")
     packed = (row.tokens[at : at + TOKEN_BYTES] for at in range(0, len(row.tokens), TOKEN_BYTES))
     event = AuditEvent(
         action=fields["action"],  # type: ignore[arg-type]
         count=int(str(fields["count"])),
         tokens=tuple(token_text.from_binary(token) for token in packed),
+        classes=tuple([(str(name), int(number)) for name, number in classes.items()]),
         **text,
     )
     return AuditRecord(row.writer, row.sequence, row.wall, event)
@@ -165,4 +187,4 @@ def _signature(key: bytes, writer: str, sequence: int, digest: bytes) -> bytes:
 
 
 def _json(fields: object) -> bytes:
-    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return _ENCODER.encode(fields).encode("ascii")

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from proxy.tokens import keyed
+
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 CHECK_BYTES: Final = 16
@@ -56,7 +58,7 @@ def key_check(key: bytes, key_id: str) -> bytes:
 
 def mac(key: bytes, *parts: bytes) -> bytes:
     """HMAC-SHA-256 over the joined parts."""
-    return hmac.digest(key, join(*parts), "sha256")
+    return keyed(key, join(*parts))
 
 
 def same(one: bytes, other: bytes) -> bool:
@@ -128,6 +130,10 @@ class Box:
         """For the entries of one class, key and version."""
         return Opener(self, self._ciphers, class_name, key_id, version)
 
+    def sealer(self, class_name: str, key_id: str, version: int) -> "Sealer":
+        """For the entries of one class, key and version."""
+        return Sealer(self._ciphers[self._suite], self._suite, class_name, key_id, version)
+
 
 @final
 class Opener:
@@ -161,6 +167,34 @@ class Opener:
             return way[0](envelope[2:_HEADER], envelope[_HEADER:], way[1] + token + self._behind)
         except InvalidTag:
             raise _unsealed() from None
+
+
+@final
+class Sealer:
+    """Seals entries as Box.seal does with their entry_context, quicker. Made by Box.sealer."""
+
+    __slots__ = ("_before", "_behind", "_encrypt", "_head")
+
+    def __init__(self, cipher: AESGCM | AESGCMSIV, suite: int, class_name: str, key_id: str, version: int) -> None:
+        self._encrypt = cipher.encrypt
+        self._head = bytes((ENVELOPE_VERSION, suite))
+        context = join(self._head, entry_context(bytes(_TOKEN_BYTES), class_name, key_id, version))
+        self._behind = join(class_name.encode(), key_id.encode(), version.to_bytes(8, "big"))
+        self._before = context[: -len(self._behind) - _TOKEN_BYTES]
+
+    def __repr__(self) -> str:
+        return "Sealer(<hidden>)"
+
+    def seal(self, token: bytes, nonce: bytes, value: bytes) -> bytes:
+        """token: 16 bytes. nonce: 12 random bytes, never used twice with this key."""
+        if len(nonce) != NONCE_BYTES or len(token) != _TOKEN_BYTES:
+            raise ValueError("a nonce has 12 bytes, a token 16")
+        return self._head + nonce + self._encrypt(nonce, value, self._before + token + self._behind)
+
+
+def entry_mac(key: bytes, token: bytes, value: bytes) -> bytes:
+    """`mac` over a token of 16 bytes and its value."""
+    return keyed(key, b"\0\0\0\x10" + token + len(value).to_bytes(4, "big") + value)
 
 
 def _unsealed() -> Unsealed:

@@ -179,6 +179,7 @@ class Keyring:
         self.audit_key_id: Final = _only(keys, "audit").stored.id
         self.tag_key: Final = crypto.derive(self._identity, "tag")
         self._derived: dict[tuple[str, str], bytes] = {}
+        self._audit: dict[str, bytes] = {}
         self._boxes: dict[tuple[str, str], Box] = {}
 
     def __repr__(self) -> str:
@@ -197,7 +198,10 @@ class Keyring:
         found = self._by_id.get(key_id)
         if found is None or found.stored.kind != "audit":
             raise KeyFault(f"the vault has no audit key {key_id}")
-        return crypto.derive(found.key, "audit head")
+        key = self._audit.get(key_id)
+        if key is None:
+            key = self._audit[key_id] = crypto.derive(found.key, "audit head")
+        return key
 
     def box(self, class_name: str, key_id: str) -> Box:
         """What seals and opens entries of a class under the data key `key_id`. Raises KeyFault if it is not there."""

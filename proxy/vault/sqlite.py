@@ -15,10 +15,11 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Final, Self, TypeVar
 
 from proxy.errors import Bug, Unavailable
 from proxy.vault.faults import StoreFault
@@ -175,25 +176,53 @@ class SqliteStore:
 
 
 class _Lane:
-    """One thread and its connection, opened when first needed and again after an error."""
+    """One thread and its connection, opened when first needed and again after an error.
+
+    A thread of our own, not an executor's: two objects and a wake-up a job, where run_in_executor has two futures with
+    locks, a copy of the context and a look at what is to be called.
+    """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], name: str) -> None:
         self._connect = connect
         self._connection: sqlite3.Connection | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._closed = False
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        # daemon: who forgot to close must not keep the process; what a commit is cut off by is as good as kill -9
+        self._thread = Thread(target=self._work, name=name, daemon=True)
+        self._begun = self._closed = False
 
     async def run(self, job: Callable[[sqlite3.Connection], T]) -> T:
         if self._closed:
             raise Unavailable("vault", "it is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, job)
+        return await self._submit(lambda: self._do(job))
 
     async def close(self) -> None:
         """Wait for the running job, close the connection, end the thread."""
         if not self._closed:
             self._closed = True
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
-            self._thread.shutdown(wait=True)
+            await self._submit(self._drop)
+            self._jobs.put(None)
+            self._thread.join()
+
+    async def _submit(self, job: Callable[[], T]) -> T:
+        if not self._begun:
+            self._begun = True
+            self._thread.start()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put((job, loop, future))
+        return await future
+
+    def _work(self) -> None:
+        while (next_job := self._jobs.get()) is not None:
+            job, loop, future = next_job
+            result, error = None, None
+            try:
+                result = job()
+            except BaseException as fault:  # noqa: BLE001 - it is whoever waits that it is raised for
+                error = fault
+            with suppress(RuntimeError):  # the loop was closed: nobody waits
+                loop.call_soon_threadsafe(_settle, future, result, error)
+            del next_job, job, future, result, error  # not to be held while it waits for the next
 
     def _do(self, job: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -210,6 +239,18 @@ class _Lane:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()  # rolls back what is open
+
+
+_Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+
+
+def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return  # given up meanwhile
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
@@ -304,7 +345,16 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _commit(connection: sqlite3.Connection, group: Group) -> dict[bytes, bytes]:
     durable = group.durable or bool(group.entries) or bool(group.facts)
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    if not durable:
+        connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        return _written(connection, group)
+    finally:
+        if not durable:
+            connection.execute("PRAGMA synchronous = FULL")
+
+
+def _written(connection: sqlite3.Connection, group: Group) -> dict[bytes, bytes]:
     with _transaction(connection):
         existing = _insert_entries(connection, group.entries)
         _insert_rows(connection, group.rows)
@@ -312,11 +362,14 @@ def _commit(connection: sqlite3.Connection, group: Group) -> dict[bytes, bytes]:
             head = group.head
             values = (head.writer, head.sequence, head.hash, head.key_id, head.signature)
             connection.execute("INSERT OR REPLACE INTO audit_head VALUES (?, ?, ?, ?, ?)", values)
-        connection.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?)", sorted(group.facts.items()))
+        if group.facts:
+            connection.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?)", sorted(group.facts.items()))
     return existing
 
 
 def _insert_entries(connection: sqlite3.Connection, entries: Sequence[StoredEntry]) -> dict[bytes, bytes]:
+    if not entries:
+        return {}
     tokens = [entry.token for entry in entries]
     existing: dict[bytes, bytes] = dict(_select_in(connection, _MACS, tokens))
     fresh: dict[bytes, StoredEntry] = {}

@@ -10,22 +10,23 @@ looks like a token without an entry.
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from proxy import tokens as token_text
-from proxy.errors import Bug, Unavailable
+from proxy.errors import Unavailable
 from proxy.vault import crypto
 from proxy.vault.audit import Audit
 from proxy.vault.batch import Batcher
-from proxy.vault.cache import EntryCache, KnownTokens
+from proxy.vault.cache import EntryCache
 from proxy.vault.chain import AuditEvent
 from proxy.vault.committer import Committer, Limits, Sources, Write
 from proxy.vault.crypto import Opener, Unsealed
 from proxy.vault.faults import Damaged, KeyFault, OverBudget
 from proxy.vault.keys import KeyProvider, Keyring, open_keyring
+from proxy.vault.mint import Fresh, Mint
+from proxy.vault.mint import Mode as Mode
 from proxy.vault.store import Store, StoredEntry
 
-Mode = Literal["deterministic", "random"]
 # Values worked on before other links get a turn: 3 µs each to reveal, 20 to make a token and seal.
 _TURN: Final = 512
 _TURN_NEW: Final = 128
@@ -78,10 +79,9 @@ class Vault:
         self._keyring = keyring
         self._sources = sources
         self._timeout = limits.timeout
-        self._modes: dict[str, Mode] = {}
         self._forms: dict[str, str] = {}
         self._facts: dict[str, str] = {}
-        self._known = KnownTokens(limits.known_tokens)
+        self._mint = Mint(keyring, sources.entropy, limits.known_tokens)
         self._cache = EntryCache(limits.cache_bytes)
         self._openers: dict[tuple[str, str, int], Opener] = {}
         self._committer = Committer(store, keyring, sources, limits)
@@ -120,7 +120,7 @@ class Vault:
         """Token modes from now on. A class that is not in `classes` any more keeps its mode: statements planned under
         the policy before may still be on their way. forms: class -> what equality means among its values, remembered
         with the first of them as 'class NAME'."""
-        self._modes.update(classes)
+        self._mint.configure(classes)
         self._forms.update(forms or {})
 
     def recall(self, name: str) -> str | None:
@@ -139,23 +139,17 @@ class Vault:
         Raises Unavailable, Damaged (the vault holds another value under a token); Bug for an unknown class.
         """
         tokens: list[bytes] = []
-        fresh: dict[bytes, StoredEntry] = {}
-        for number, (class_name, value) in enumerate(items, 1):
-            token = self._new_token(class_name, value)
-            tokens.append(token)
-            if token not in fresh and token not in self._known:
-                fresh[token] = self._seal(token, class_name, value)
-            if number % _TURN_NEW == 0:
+        fresh = Fresh()
+        for at in range(0, len(items), _TURN_NEW):
+            if at:
                 await asyncio.sleep(0)
+            tokens += self._mint.make(items[at : at + _TURN_NEW], self._sources.wall() // 1_000_000, fresh)
         await self._store_fresh(fresh, _events(audit, items, tokens) if audit is not None else ())
         return tokens
 
     def find(self, items: Sequence[tuple[str, bytes]]) -> list[bytes]:
         """Tokens that the values have, stored or not; no I/O. Raises Bug for a random or unknown class."""
-        for class_name, _ in items:
-            if self._mode(class_name) == "random":
-                raise Bug(f"class {class_name} has random tokens: its values have no token to look for")
-        return [self._deterministic(class_name, value) for class_name, value in items]
+        return self._mint.find(items)
 
     async def reveal(self, tokens: Iterable[bytes], budget: int = 0) -> dict[bytes, Revelation]:
         """What stands behind tokens (texts). A text that is no token of this vault is not in the answer.
@@ -189,10 +183,7 @@ class Vault:
 
     def tokenise_cached(self, items: Sequence[tuple[str, bytes]]) -> list[bytes] | None:
         """As `tokenise`, if all values are known to be stored; None if any has to be written, or they are many."""
-        if len(items) > _TURN_NEW or any(self._mode(class_name) == "random" for class_name, _ in items):
-            return None
-        tokens = [self._deterministic(class_name, value) for class_name, value in items]
-        return tokens if all(token in self._known for token in tokens) else None
+        return None if len(items) > _TURN_NEW else self._mint.known(items)
 
     async def acquaint(self, tokens: Iterable[bytes]) -> dict[bytes, str | None]:
         """Token (text) -> class of its entry, None if there is none; texts that are no tokens of this vault are left
@@ -222,7 +213,7 @@ class Vault:
     def forget(self, tokens: Iterable[bytes]) -> None:
         """Drop tokens (36 bytes) from the caches: their entries changed in the store."""
         tokens = tuple(tokens)
-        self._known.forget(tokens)
+        self._mint.forget(tokens)
         self._cache.forget(tokens)
 
     async def close(self) -> None:
@@ -231,41 +222,18 @@ class Vault:
         await self._reader.close()
         await self._store.close()
 
-    def _mode(self, class_name: str) -> Mode:
-        mode = self._modes.get(class_name)
-        if mode is None:
-            raise Bug(f"the vault was not told of class {class_name}")
-        return mode
-
-    def _new_token(self, class_name: str, value: bytes) -> bytes:
-        if self._mode(class_name) == "random":
-            return token_text.random(self._keyring.tag_key, self._sources.entropy(token_text.ENTROPY_BYTES))
-        return self._deterministic(class_name, value)
-
-    def _deterministic(self, class_name: str, value: bytes) -> bytes:
-        return token_text.deterministic(self._keyring.token_key(class_name), self._keyring.tag_key, value)
-
-    def _seal(self, token: bytes, class_name: str, value: bytes) -> StoredEntry:
-        """The MAC covers the token too, so that equal values under random tokens do not show as equal MACs."""
-        binary = token_text.to_binary(token)
-        key_id = self._keyring.value_key_id
-        context = crypto.entry_context(binary, class_name, key_id, 1)
-        box = self._keyring.box(class_name, key_id)
-        sealed = box.seal(self._sources.entropy(crypto.NONCE_BYTES), value, context)
-        mac = crypto.mac(self._keyring.mac_key(class_name), binary, value)
-        return StoredEntry(binary, class_name, key_id, 1, self._sources.wall() // 1_000_000, mac, sealed)
-
-    async def _store_fresh(self, fresh: Mapping[bytes, StoredEntry], events: Sequence[AuditEvent]) -> None:
-        if not fresh and not events:
+    async def _store_fresh(self, fresh: Fresh, events: Sequence[AuditEvent]) -> None:
+        entries = fresh.entries
+        if not entries and not events:
             return
-        facts = self._news(fresh.values())
-        existing = await self._committer.write(Write(tuple(fresh.values()), events, facts))
+        facts = self._news(entries.values())
+        existing = await self._committer.write(Write(tuple(entries.values()), events, facts))
         self._facts.update(facts)
-        for token, entry in fresh.items():
+        for token, entry in entries.items():
             if not crypto.same(existing.get(entry.token, entry.mac), entry.mac):
                 raise Damaged("stands for another value than the one written now", token, entry.key_id)
-        self._known.add(fresh)
-        self._cache.add([(token, entry) for token, entry in fresh.items() if entry.token not in existing])
+        self._mint.stored(fresh)
+        self._cache.add([(token, entry) for token, entry in entries.items() if entry.token not in existing])
 
     def _news(self, entries: Iterable[StoredEntry]) -> dict[str, str]:
         """What is to be remembered of classes whose first value is among these."""

@@ -114,4 +114,12 @@ def test_many_to_binary() -> None:
 @pytest.mark.parametrize("length", [0, 1, 32, 63, 64, 65, 200])
 def test_the_mac_is_hmac_sha_256(length: int) -> None:
     key = bytes(range(length))
-    assert tokens._mac(key, b"data") == hmac.digest(key, b"data", "sha256")
+    assert tokens.keyed(key, b"data") == hmac.digest(key, b"data", "sha256")
+
+
+def test_a_value_s_identity_makes_its_token() -> None:
+    identity = tokens.identity(b"token key", b"value")
+    assert len(identity) == 12
+    assert tokens.of_identity(b"tag key", identity) == tokens.deterministic(b"token key", b"tag key", b"value")
+    with pytest.raises(ValueError, match="12 bytes, not 11"):
+        tokens.of_identity(b"tag key", identity[1:])

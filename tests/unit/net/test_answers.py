@@ -181,6 +181,19 @@ async def test_levels(it: Scene) -> None:
 
 
 @scene
+async def test_one_record_says_all_classes_of_a_result(it: Scene) -> None:
+    ann, ada = await it.token("a@b.c"), await it.token("Ada", "person")
+    shown, (event,) = await it.reveal(context("reveal"), ("email", ann), ("person", ada))
+    assert {value.value for value in shown.tokens.values()} == {b"a@b.c", b"Ada"}
+    assert (event.class_name, event.count, dict(event.classes)) == ("", 2, {"email": 1, "person": 1})
+    assert set(event.tokens) == {ann, ada} and event.action == "reveal"
+    shown, events = await it.reveal(context("reveal", person="mask"), ("email", ann), ("person", ada))
+    assert {(e.action, e.class_name, e.tokens) for e in events} == {
+        ("mask", "person", (ada,)), ("reveal", "email", (ann,)),
+    }  # fmt: skip
+
+
+@scene
 async def test_rights_are_those_of_the_entrys_class_wherever_it_stands(it: Scene) -> None:
     token = await it.token("Ada", "person")
     shown, (event,) = await it.reveal(context("token", email="reveal"), ("email", token), ("email", b"x" * 36))

@@ -15,14 +15,27 @@ def _entry(number: int, size: int = 100) -> tuple[bytes, StoredEntry]:
     return _text(number), StoredEntry(number.to_bytes(16, "big"), "email", "v1", 1, 0, bytes(32), bytes(size))
 
 
-def test_known_tokens_forget_the_least_recently_used() -> None:
-    known = KnownTokens(2)
-    known.add([b"a", b"b"])
-    assert b"a" in known
-    known.add([b"c"])
-    assert (b"a" in known, b"b" in known, b"c" in known) == (True, False, True)
-    known.forget([b"a", b"never there"])
-    assert b"a" not in known
+def test_known_tokens_forget_what_was_used_least_recently() -> None:
+    known = KnownTokens(4)
+    for name in (b"a", b"b", b"c"):
+        known.add(name, name.upper())
+    assert known.get(b"a") == b"A"  # used, so it is young again
+    known.add(b"d", b"D")
+    assert known.get(b"a") == b"A"
+    known.add(b"e", b"E")
+    assert [known.get(name) for name in (b"a", b"b", b"d", b"e")] == [b"A", None, b"D", b"E"]
+    known.forget([b"A", b"D", b"never there"])
+    assert [known.get(name) for name in (b"a", b"d", b"e")] == [None, None, b"E"]
+
+
+def test_known_tokens_are_bounded() -> None:
+    known = KnownTokens(100)
+    for number in range(1000):
+        known.add(number.to_bytes(12, "big"), _text(number))
+        known.get((number // 2).to_bytes(12, "big"))
+        assert len(known) <= 100
+    last = [known.get(number.to_bytes(12, "big")) for number in range(990, 1000)]
+    assert last == [_text(number) for number in range(990, 1000)]
 
 
 def test_entries_are_bounded_by_bytes() -> None:

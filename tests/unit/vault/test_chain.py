@@ -58,7 +58,18 @@ def test_a_row_reads_as_the_event_it_was() -> None:
     assert (record.writer, record.sequence, record.wall) == ("main", 1, 1_700_000_000_000_000)
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"action":"reveal"}', b"\xff"])
+def test_an_event_of_several_classes() -> None:
+    event = dataclasses.replace(EVENT, class_name="", classes=(("phone", 1), ("email", 2)), tokens=())
+    row = chain.link(None, "main", 1, 2, chain.body(event), b"")
+    assert row.body == b'{"action":"reveal","classes":{"email":2,"phone":1},"count":3,"outcome":"ok","user":"shop_app"}'
+    read = chain.read(row).event
+    assert dict(read.classes) == dict(event.classes) and read.named == "email, phone"
+    assert chain.read(_row()).event.named == "email"
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"[]", b"{}", b'{"action":"reveal"}', b"\xff", b'{"action":"x","count":1,"classes":3}']
+)
 def test_a_body_that_is_none_of_ours(text: bytes) -> None:
     with pytest.raises(ValueError):
         chain.read(_row(body=text))

@@ -175,3 +175,22 @@ def test_an_opener_says_what_a_box_says_of_a_damaged_envelope() -> None:
             opener.open(TOKEN, sealed[:cut])
     with pytest.raises(Unsealed, match="version 9"):
         opener.open(TOKEN, b"\x09" + sealed[1:])
+
+
+@pytest.mark.parametrize("suite", [crypto.GCM, crypto.GCM_SIV])
+def test_a_sealer_seals_as_its_box_does(suite: int) -> None:
+    if suite == crypto.GCM_SIV and crypto.preferred_suite() != suite:
+        pytest.skip("the OpenSSL here does not have it")
+    box = crypto.Box(bytes(32), suite)
+    token, nonce = bytes(range(16)), bytes(range(12))
+    sealer = box.sealer("email", "v1", 1)
+    assert sealer.seal(token, nonce, b"x") == box.seal(nonce, b"x", crypto.entry_context(token, "email", "v1", 1))
+    assert "hidden" in repr(sealer)
+    for short_token, short_nonce in ((token, nonce[1:]), (token[1:], nonce)):
+        with pytest.raises(ValueError):
+            sealer.seal(short_token, short_nonce, b"x")
+
+
+def test_an_entrys_mac_is_the_mac_of_token_and_value() -> None:
+    for value in (b"", b"x", bytes(70_000)):
+        assert crypto.entry_mac(b"key", bytes(16), value) == crypto.mac(b"key", bytes(16), value)
