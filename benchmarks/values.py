@@ -20,7 +20,7 @@ import psycopg
 
 from benchmarks.vault import open_vault
 from proxy.policy.access import Access
-from proxy.session.effects import Context, Principal, Revealed, Shown
+from proxy.session.effects import Context, Principal, Revealed
 from proxy.session.limits import DEFAULTS
 from proxy.session.reveal import Columns, question, replacements
 from proxy.session.state import State
@@ -183,7 +183,7 @@ def session(tokens: list[bytes], values: dict[bytes, bytes]) -> None:
     columns = Columns(bound, tuple([Output(place) for place in places]))
     data = b"".join([build_data_row(tokens[at : at + width]) for at in range(0, len(tokens), width)])
     fields: list[bytes | None] = []
-    answer = Revealed({token: Shown("email", "reveal", value) for token, value in values.items()}, {})
+    answer = Revealed({}, {}, values)
     state, reading = State("", "", DEFAULTS), Reading("", "ISO, MDY", "UTC")
 
     def collect() -> None:

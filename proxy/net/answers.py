@@ -43,11 +43,11 @@ from proxy.sql.findings import TOO_LONG
 from proxy.sql.plan import Plan
 from proxy.vault.chain import Action, AuditEvent
 from proxy.vault.faults import OverBudget
-from proxy.vault.vault import Absent, Entry, Erased, Vault
+from proxy.vault.opening import Opened
+from proxy.vault.vault import Entry, Vault
 
 Event = AuditEvent
 Answer = tuple[object, Sequence[Event]]
-Seen = Mapping[bytes, Entry | Absent | Erased]
 PENDING: Final = object()
 WAIT: Final[Answer] = (PENDING, ())
 # Bytes of a text that takes well below a second to understand. Longer ones wait for each other, not for these.
@@ -77,8 +77,8 @@ class Answers:
         if isinstance(request, Find):
             return WAIT if len(request.items) > TURN else self._find(request)
         if isinstance(request, Reveal):
-            seen = self._vault.reveal_cached([token for _, token in request.tokens])
-            return WAIT if seen is None else self._revealed(request, seen)
+            opened = self._vault.opened_cached([token for _, token in request.tokens])
+            return WAIT if opened is None else self._revealed(request, opened)
         if isinstance(request, Tokenise):
             items = self._items(request.items)
             # Whether a token written through belongs there is not known without asking.
@@ -238,30 +238,39 @@ class Answers:
     async def _reveal(self, request: Reveal) -> Answer:
         began = perf_counter()
         try:
-            seen = await self._vault.reveal([token for _, token in request.tokens], request.budget)
+            opened = await self._vault.opened([token for _, token in request.tokens], request.budget)
         except OverBudget as over:
             return TooMuch(over.fits), ()
         took("vault_seconds", perf_counter() - began, call="reveal")
-        return self._revealed(request, seen)
+        return self._revealed(request, opened)
 
-    def _revealed(self, request: Reveal, seen: Seen) -> Answer:
+    def _revealed(self, request: Reveal, opened: Opened) -> Answer:
         """What may be seen, and the events that say so."""
         if request.mixed:
             self._worlds.mixed(request.context.principal.database, request.mixed)
-        strays = {name for name, token in request.tokens if name and token not in seen}
-        if strays:
-            self._worlds.strayed(request.context.principal.database, strays)
         showing = _Showing(self._worlds.policy.classes, request.context, self._vault)
+        clear = showing.clear(opened)
         tokens: dict[bytes, Shown] = {}
         plain: dict[tuple[str, bytes], Shown] = {}
         try:
-            showing.tokens(request.tokens, seen, tokens)
+            if len(clear) < len(request.tokens):
+                self._stray(request, opened)
+                showing.tokens(request.tokens, opened, clear, tokens)
             for column_class, value in request.plain:
                 plain[(column_class, value)] = showing.plain(column_class, value)
         except Refusal as refusal:
             event = _event(request.context, "refuse", refusal.code, "")
             return Failure(refusal), [event]
-        return Revealed(tokens, plain), showing.events()
+        return Revealed(tokens, plain, clear), showing.events()
+
+    def _stray(self, request: Reveal, opened: Opened) -> None:
+        """Texts in protected columns that look like tokens and are none of ours."""
+        if len(opened) == len(request.tokens):
+            return
+        ours = {*opened.absent, *opened.erased, *[token for each in opened.values.values() for token in each]}
+        strays = {name for name, token in request.tokens if name and token not in ours}
+        if strays:
+            self._worlds.strayed(request.context.principal.database, strays)
 
 
 @final
@@ -274,43 +283,49 @@ class _Showing:
         self._vault = vault
         self._done: dict[Level, list[bytes]] = {}
         self._counts: dict[Level, dict[str, int]] = {}
-        self._clear: dict[str, list[bytes]] = {}  # by class: tokens whose values are shown
 
-    def tokens(self, asked: Sequence[tuple[str, bytes]], seen: Seen, shown: dict[bytes, Shown]) -> None:
-        """Puts what is shown of the tokens into `shown`. Raises Refusal as `token`."""
-        level, clear = self._context.access.level, self._clear
+    def clear(self, opened: Opened) -> dict[bytes, bytes]:
+        """The values of classes that are shown as they are: class by class, not value by value."""
+        clear: dict[bytes, bytes] = {}
+        for name, values in opened.values.items():
+            if self._context.access.level(name) == "reveal":
+                clear.update(values)
+                self._counts.setdefault("reveal", {})[name] = len(values)
+                self._done.setdefault("reveal", []).extend(values)
+        return clear
+
+    def tokens(
+        self,
+        asked: Sequence[tuple[str, bytes]],
+        opened: Opened,
+        clear: Mapping[bytes, bytes],
+        shown: dict[bytes, Shown],
+    ) -> None:
+        """Puts what is shown of the other tokens into `shown`. Raises Refusal as `_token`."""
+        entries = {token: Entry(name, value) for name, each in opened.values.items() for token, value in each.items()}
         for column_class, token in asked:
-            entry = seen.get(token)
-            if isinstance(entry, Entry):
-                name = entry.class_name
-                known = clear.get(name)
-                if known is None and level(name) == "reveal":
-                    known = clear[name] = []
-                if known is not None:
-                    known.append(token)
-                    shown[token] = Shown(name, "reveal", entry.value)
-                    continue
-            made = self.token(column_class, token, entry)
-            if made is not None:
-                shown[token] = made
+            if token not in clear:
+                made = self._token(column_class, token, entries.get(token), opened)
+                if made is not None:
+                    shown[token] = made
 
-    def token(self, column_class: str, token: bytes, entry: Entry | Absent | Erased | None) -> Shown | None:
+    def _token(self, column_class: str, token: bytes, entry: Entry | None, opened: Opened) -> Shown | None:
         """Raises Refusal: may-not-see, or a token of ours without an entry (then its value is lost or not here)."""
-        if entry is None:
-            return self.plain(column_class, token) if column_class else None
-        if isinstance(entry, Absent):
-            if not column_class:
-                return None
-            raise Refusal(
-                "vault-unavailable",
-                f"the vault has no entry for token {token.decode()}",
-                "It is another vault than the one that made it, or an older copy: restore it.",
-            )
-        if isinstance(entry, Erased):
-            return Shown(entry.class_name, "reveal", None)
-        level = self._context.access.level(entry.class_name)
-        self._note(level, entry.class_name, token)
-        return Shown(entry.class_name, *self._by_level(level, entry.class_name, entry.value, token))
+        if entry is not None:
+            level = self._context.access.level(entry.class_name)
+            self._note(level, entry.class_name, token)
+            return Shown(entry.class_name, *self._by_level(level, entry.class_name, entry.value, token))
+        if token in opened.erased:
+            return Shown(opened.erased[token], "reveal", None)
+        if not column_class:
+            return None
+        if token not in opened.absent:
+            return self.plain(column_class, token)
+        raise Refusal(
+            "vault-unavailable",
+            f"the vault has no entry for token {token.decode()}",
+            "It is another vault than the one that made it, or an older copy: restore it.",
+        )
 
     def plain(self, class_name: str, value: bytes) -> Shown:
         """A value that lies in the column as it is: shown as one of its class."""
@@ -347,11 +362,6 @@ class _Showing:
 
     def events(self) -> list[Event]:
         """One a level; tokens shown as tokens show nothing."""
-        if self._clear:
-            counts, done = self._counts.setdefault("reveal", {}), self._done.setdefault("reveal", [])
-            for name, clear in self._clear.items():
-                counts[name] = counts.get(name, 0) + len(clear)
-                done += clear
         events: list[Event] = []
         for level, classes in self._counts.items():
             for class_name, number in classes.items():

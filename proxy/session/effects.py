@@ -5,7 +5,7 @@ never waits: it asks (`Ask`) and goes on when `answer(ticket, result)` comes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from proxy.errors import Refusal, Side
@@ -249,13 +249,20 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Revealed:
-    """tokens: token -> Shown; absent: not ours and without a class. plain: (class, value) -> Shown."""
+    """tokens: token -> Shown; absent: not ours and without a class. plain: (class, value) -> Shown. clear: token ->
+    canonical value of those that are shown as they are, which need no Shown each: they are many."""
 
     tokens: Mapping[bytes, Shown]
     plain: Mapping[tuple[str, bytes], Shown]
+    clear: Mapping[bytes, bytes] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"Revealed({len(self.tokens)})"
+        return f"Revealed({len(self.tokens) + len(self.clear)})"
+
+    def of(self, token: bytes) -> Shown | None:
+        """What stands in the token's place."""
+        value = self.clear.get(token)
+        return self.tokens.get(token) if value is None else Shown("", "reveal", value)
 
 
 @dataclass(frozen=True, slots=True)

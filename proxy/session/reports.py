@@ -208,7 +208,7 @@ def _with_values(text: bytes, answer: Revealed, state: State) -> bytes:
     pieces: list[bytes] = []
     at = 0
     for start, end in tokens.find(text):
-        shown = answer.tokens.get(text[start:end])
+        shown = answer.of(text[start:end])
         if shown is None or shown.level not in ("reveal", "mask") or shown.value is None:
             continue
         pieces += (text[at:start], _in_client_encoding(shown.value, state))

@@ -105,7 +105,7 @@ def replacements(
     """What goes out in each field's place. Raises Refusal (a value that the client's encoding or type can't show)."""
     width = len(columns.indexes)
     shown: list[bytes | None] = [None] * len(fields)
-    found = answer.tokens
+    clear_values = answer.clear
     for at in range(width):
         clear = columns.levels[at] == "reveal" and not reading.client_encoding
         clear = clear and columns.columns[at].facade.name in AS_THEY_ARE
@@ -115,9 +115,9 @@ def replacements(
             if field in seen:
                 continue
             assert field is not None
-            ready = found.get(field) if clear else None
-            if ready is not None and ready.level == "reveal":
-                seen[field] = ready.value
+            ready = clear_values.get(field) if clear else None
+            if ready is not None:
+                seen[field] = ready
             else:
                 seen[field] = _show(columns, at, field, answer, state, reading)
         shown[at::width] = [seen[field] for field in column]
@@ -130,7 +130,7 @@ def _show(columns: Columns, at: int, field: bytes, answer: Revealed, state: Stat
     if token is not None and level == "token":
         return field
     if token is not None:
-        found = answer.tokens.get(token)
+        found = answer.of(token)
     else:
         found = answer.plain.get((column.class_name, plain_value(column, fmt, field, reading)))
     if found is None:

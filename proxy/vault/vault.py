@@ -20,18 +20,16 @@ from proxy.vault.batch import Batcher
 from proxy.vault.cache import EntryCache
 from proxy.vault.chain import AuditEvent
 from proxy.vault.committer import Committer, Limits, Sources, Write
-from proxy.vault.crypto import Opener, Unsealed
-from proxy.vault.faults import Damaged, KeyFault, OverBudget
+from proxy.vault.faults import Damaged, OverBudget
 from proxy.vault.keys import KeyProvider, Keyring, open_keyring
 from proxy.vault.mint import Fresh, Mint
 from proxy.vault.mint import Mode as Mode
+from proxy.vault.opening import Opened, Opening
 from proxy.vault.store import Store, StoredEntry
 
 # Values worked on before other links get a turn: 3 µs each to reveal, 20 to make a token and seal.
 _TURN: Final = 512
 _TURN_NEW: Final = 128
-# Kinds of entries (class, key, version) that openers are kept for: each rotation of keys adds one a class.
-_OPENERS: Final = 1024
 _TURN_BYTES: Final = 256 << 10
 # Bytes of values read from the store at once, for however many that asked.
 _READ_BYTES: Final = 8 << 20
@@ -83,7 +81,7 @@ class Vault:
         self._facts: dict[str, str] = {}
         self._mint = Mint(keyring, sources.entropy, limits.known_tokens)
         self._cache = EntryCache(limits.cache_bytes)
-        self._openers: dict[tuple[str, str, int], Opener] = {}
+        self._opening = Opening(keyring, self._cache)
         self._committer = Committer(store, keyring, sources, limits)
         self._reader: Batcher[frozenset[bytes], _Read] = Batcher(
             self._read,
@@ -152,34 +150,38 @@ class Vault:
         return self._mint.find(items)
 
     async def reveal(self, tokens: Iterable[bytes], budget: int = 0) -> dict[bytes, Revelation]:
-        """What stands behind tokens (texts). A text that is no token of this vault is not in the answer.
+        """What stands behind tokens (texts), one by one; for the rest as `opened`."""
+        return _revelations(await self.opened(tokens, budget))
+
+    async def opened(self, tokens: Iterable[bytes], budget: int = 0) -> Opened:
+        """What stands behind tokens (texts).
 
         budget: bytes of values, as they are stored (0: any number). Raises OverBudget when there are more, Unavailable
         when the store can't be asked, Damaged or KeyFault naming a token whose row does not open.
         """
-        held, missing = self._held(tokens)
-        size = _within(budget, held.values(), 0)
-        stored: dict[bytes, StoredEntry | None] = {**held}
+        stored, missing, size = self._opening.held(tokens)
+        if budget and size > budget:
+            raise OverBudget(max(1, len(stored) * budget // size))
         if missing:
             stored.update(await self._fetch(missing, budget, size))
-        revealed: dict[bytes, Revelation] = {}
+        opened = Opened()
         entries = list(stored.items())
         for at in range(0, len(entries), _TURN):
             if at:
                 await asyncio.sleep(0)
-            self._open(entries[at : at + _TURN], revealed)
-        return revealed
+            self._opening.open(entries[at : at + _TURN], opened)
+        return opened
 
-    def reveal_cached(self, tokens: Sequence[bytes]) -> dict[bytes, Revelation] | None:
-        """As `reveal`, from memory only; None if the store has to be asked for any of them, or they are many."""
+    def opened_cached(self, tokens: Sequence[bytes]) -> Opened | None:
+        """As `opened`, from memory only; None if the store has to be asked for any of them, or they are many."""
         if len(tokens) > _TURN:
             return None
-        held, missing = self._held(tokens)
-        if missing or sum([entry.size for entry in held.values()]) > _TURN_BYTES:
+        held, missing, size = self._opening.held(tokens)
+        if missing or size > _TURN_BYTES:
             return None
-        revealed: dict[bytes, Revelation] = {}
-        self._open(list(held.items()), revealed)
-        return revealed
+        opened = Opened()
+        self._opening.open(list(held.items()), opened)
+        return opened
 
     def tokenise_cached(self, items: Sequence[tuple[str, bytes]]) -> list[bytes] | None:
         """As `tokenise`, if all values are known to be stored; None if any has to be written, or they are many."""
@@ -240,18 +242,6 @@ class Vault:
         names = {entry.class_name for entry in entries}
         return {f"class {n}": self._forms[n] for n in names if n in self._forms and f"class {n}" not in self._facts}
 
-    def _held(self, tokens: Iterable[bytes]) -> tuple[dict[bytes, StoredEntry], list[bytes]]:
-        """Entries in the cache by their tokens' texts, and the other texts that are tokens of ours."""
-        held: dict[bytes, StoredEntry] = {}
-        missing: list[bytes] = []
-        for token in dict.fromkeys(tokens):
-            entry = self._cache.get(token)
-            if entry is not None:
-                held[token] = entry
-            elif self.is_ours(token):
-                missing.append(token)
-        return held, missing
-
     async def _fetch(self, tokens: Sequence[bytes], budget: int, size: int) -> dict[bytes, StoredEntry | None]:
         """Entries of tokens (texts) from the store, None for those that have none; `size` bytes of others count against
         the budget. Raises OverBudget, Unavailable."""
@@ -272,37 +262,13 @@ class Vault:
         found = await self._store.get(sorted(asked), _READ_BYTES)
         return _Read(found, sum([entry.size for entry in found.values()]) < _READ_BYTES)
 
-    def _open(self, entries: Sequence[tuple[bytes, StoredEntry | None]], revealed: dict[bytes, Revelation]) -> None:
-        """Put what stands behind tokens (texts) into `revealed`. Each is bound to the token that was asked for, not to
-        the one that its row claims."""
-        openers = self._openers
-        for (token, entry), binary in zip(entries, token_text.to_binaries([t for t, _ in entries]), strict=True):
-            if entry is None:
-                revealed[token] = ABSENT
-                continue
-            sealed, kind = entry.sealed, (entry.class_name, entry.key_id, entry.version)
-            if sealed is None:
-                revealed[token] = Erased(entry.class_name)
-                continue
-            try:
-                opener = openers.get(kind) or self._opener(kind)
-                revealed[token] = Entry(kind[0], opener.open(binary, sealed))
-            except (Unsealed, KeyFault) as fault:
-                self._cache.forget((token,))
-                raise _unopened(fault, token, entry.key_id) from None
 
-    def _opener(self, kind: tuple[str, str, int]) -> Opener:
-        """Raises KeyFault."""
-        opener = self._keyring.box(kind[0], kind[1]).opener(*kind)
-        if len(self._openers) < _OPENERS:
-            self._openers[kind] = opener
-        return opener
-
-
-def _unopened(fault: Unsealed | KeyFault, token: bytes, key_id: str) -> Exception:
-    if isinstance(fault, KeyFault):
-        return KeyFault(f"{fault.why}, needed for entry {token.decode('ascii')}")
-    return Damaged(str(fault), token, key_id)
+def _revelations(opened: Opened) -> dict[bytes, Revelation]:
+    revealed: dict[bytes, Revelation] = dict.fromkeys(opened.absent, ABSENT)
+    revealed.update({token: Erased(name) for token, name in opened.erased.items()})
+    for name, values in opened.values.items():
+        revealed.update({token: Entry(name, value) for token, value in values.items()})
+    return revealed
 
 
 def _within(budget: int, entries: Collection[StoredEntry], size: int) -> int:

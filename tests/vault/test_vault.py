@@ -15,6 +15,7 @@ from proxy.vault.chain import AuditEvent
 from proxy.vault.committer import Limits
 from proxy.vault.faults import Damaged, KeyFault, OverBudget
 from proxy.vault.memory import MemoryStore
+from proxy.vault.opening import Opened
 from proxy.vault.vault import Absent, Entry, Erased, Mode, Vault
 from tests.vault.kit import asynchronous, provider, sources
 from tests.vault.shelves import Shelf
@@ -278,6 +279,11 @@ async def test_repeated_writes_and_reads_cost_no_call_to_the_store(shelf: Shelf)
         assert await vault.reveal(found) == {found[0]: Entry("email", ANN)}
 
 
+def _values(found: Opened | None) -> dict[str, dict[bytes, bytes]]:
+    assert found is not None and len(found) == sum(map(len, found.values.values())) and "ann" not in repr(found)
+    return found.values
+
+
 @asynchronous
 async def test_what_is_at_hand_needs_no_waiting(shelf: Shelf) -> None:
     async with opened(shelf) as vault:
@@ -285,17 +291,17 @@ async def test_what_is_at_hand_needs_no_waiting(shelf: Shelf) -> None:
         found = await vault.tokenise([("email", ANN), ("street", b"Main St")])
         foreign = tokens.random(bytes(32), bytes(12))
         assert vault.tokenise_cached([("email", ANN), ("email", ANN)]) == found[:1] * 2
-        assert vault.reveal_cached([found[0], foreign, b"x"]) == {found[0]: Entry("email", ANN)}
-        assert vault.reveal_cached([]) == {}
+        assert _values(vault.opened_cached([found[0], foreign, b"x"])) == {"email": {found[0]: ANN}}
+        assert _values(vault.opened_cached([])) == {}
         for items in ([("email", ANN), ("email", BOB)], [("street", b"Main St")], [("email", ANN)] * 1000):
             assert vault.tokenise_cached(items) is None
         with pytest.raises(Bug, match="not told of class"):
             vault.tokenise_cached([("nobody's", ANN)])
-        assert vault.reveal_cached([found[0], *vault.find([("email", BOB)])]) is None
+        assert vault.opened_cached([found[0], *vault.find([("email", BOB)])]) is None
         many = await vault.tokenise([("email", b"%d" % number) for number in range(1000)])
-        assert vault.reveal_cached(many) is None
+        assert vault.opened_cached(many) is None
         vault.forget(found)
-        assert vault.reveal_cached(found) is None
+        assert vault.opened_cached(found) is None
         assert vault.tokenise_cached([("email", ANN)]) is None
 
 

@@ -169,7 +169,7 @@ async def test_a_search_gives_turns_to_others(it: Scene) -> None:
 async def test_levels(it: Scene) -> None:
     token = await it.token("ada@example.org")
     shown, (event,) = await it.reveal(context(), ("email", token))
-    assert shown == Revealed({token: Shown("email", "reveal", b"ada@example.org")}, {})
+    assert shown == Revealed({}, {}, {token: b"ada@example.org"})
     assert (event.action, event.tokens, event.count) == ("reveal", (token,), 1)
     shown, (event,) = await it.reveal(context("mask"), ("email", token))
     assert shown.tokens[token].level == "mask" and b"ada@" not in (shown.tokens[token].value or b"")
@@ -184,7 +184,7 @@ async def test_levels(it: Scene) -> None:
 async def test_one_record_says_all_classes_of_a_result(it: Scene) -> None:
     ann, ada = await it.token("a@b.c"), await it.token("Ada", "person")
     shown, (event,) = await it.reveal(context("reveal"), ("email", ann), ("person", ada))
-    assert {value.value for value in shown.tokens.values()} == {b"a@b.c", b"Ada"}
+    assert shown.clear == {ann: b"a@b.c", ada: b"Ada"}
     assert (event.class_name, event.count, dict(event.classes)) == ("", 2, {"email": 1, "person": 1})
     assert set(event.tokens) == {ann, ada} and event.action == "reveal"
     shown, events = await it.reveal(context("reveal", person="mask"), ("email", ann), ("person", ada))
@@ -208,7 +208,7 @@ async def test_the_store_is_asked_for_what_is_not_at_hand(it: Scene) -> None:
     request = Reveal((("email", token),), (), context())
     assert not it.at_hand(request)
     shown, _ = await it.ask(request)
-    assert shown.tokens[token].value == b"a@b.c" and it.at_hand(request)
+    assert shown.clear[token] == b"a@b.c" and it.at_hand(request)
 
 
 @scene

@@ -59,6 +59,8 @@ def show(
         token = token_of(where, fmt, field)
         if token is not None:
             answer = Revealed({token: found}, {})
+            if found.level == "reveal" and found.value is not None:
+                answer = Revealed({}, {}, {token: found.value})
         else:
             answer = Revealed({}, {(where.class_name, plain_value(where, fmt, field, READING)): found})
     at = asking or state()
@@ -192,8 +194,10 @@ def test_null_is_null_and_equal_fields_are_equal() -> None:
     made = bound(FORWARD, access())
     columns = Columns(made, (Output(column()), None, Output(column(name="person"))))
     answer = Revealed({TOKEN: Shown("email", "reveal", b"a@b.c"), OTHER: Shown("person", "reveal", b"Ann")}, {})
-    fields = [TOKEN, None, TOKEN, OTHER, None, OTHER]
-    assert replacements(columns, fields, answer, state(), READING) == [b"a@b.c", None, b"a@b.c", b"Ann", None, b"Ann"]
+    clear = Revealed({}, {}, {TOKEN: b"a@b.c", OTHER: b"Ann"})
+    fields, shown = [TOKEN, None, TOKEN, OTHER, None, OTHER], [b"a@b.c", None, b"a@b.c", b"Ann", None, b"Ann"]
+    assert replacements(columns, fields, answer, state(), READING) == shown
+    assert replacements(columns, fields, clear, state(), READING) == shown
 
 
 @pytest.mark.parametrize(
