@@ -97,6 +97,7 @@ CODES: Final[dict[str, str]] = {
     "too-many-rows": "54000",
     "statement-too-large": "54000",
     "vault-unavailable": "57P03",
+    "pooled-transactions": "0A000",
     "server-unreachable": "57P03",
     "shutdown": "57P01",
     "idle": "57P05",

@@ -14,6 +14,7 @@ CODES: Final[dict[str, str]] = {
     "setting": "an environment variable looks like a setting and is none",
     "unreachable": "a server, a database's catalog, or the vault, can't be reached",
     "upstream-unfit": "none of the servers is what `target_session_attrs` asks for",
+    "upstream-pooled": "a pooler stands before the server, and shares sessions between connections or may do so",
     "upstream-other": "the servers in `upstream` are not copies of one another",
     "tls": "a certificate or key can't be used",
     "keys": "the keys are missing, or do not open the vault",

@@ -5,22 +5,26 @@ rows, so that neither its catalog nor its tokens' columns are what was read else
 """
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from proxy.config import Settings
 from proxy.documents import Faults
 from proxy.errors import Unavailable
-from proxy.net.catalog import CatalogReader
+from proxy.net.catalog import DATABASE, CatalogReader
 from proxy.net.check_findings import Finding
 from proxy.net.check_vault import CONFIGURATION
 from proxy.net.places import servers
+from proxy.net.poolers import UNKNOWN, Poolers
 from proxy.net.tls import contexts
 from proxy.net.upstream import Upstream
 from proxy.net.upstreams import Standing, fits
 
 REACHABLE: Final = "see `upstream`, and `tls.server`: links go there as this did"
 LOGIN: Final = "the `catalog` account has to be able to log in at each server of `upstream`"
+CLEAN: Final = "pool sessions, with a reset between clients (PgBouncer: server_reset_query = DISCARD ALL)"
 COPIES: Final = "name servers of one cluster only: a primary and its physical standbys"
 
 
@@ -52,7 +56,7 @@ async def check_upstreams(settings: Settings) -> list[Finding]:
                 seen.append(Seen(server, standing, await account.cluster(server.host, server.port)))
             except Unavailable as gone:
                 findings.append(_fault("unreachable", f"upstream: {server.name}: {gone}", LOGIN))
-    return findings + _compared(settings, seen)
+    return findings + _compared(settings, seen) + await _pooled(settings, context)
 
 
 async def _reach(server: Upstream) -> None:
@@ -66,6 +70,23 @@ class Closing(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
+
+
+async def _pooled(settings: Settings, context: ssl.SSLContext | None) -> list[Finding]:
+    """As the links come, with the database that `catalog` names."""
+    found = Poolers(settings.catalog.text, servers(settings, context), settings.timeouts.connect)
+    pooling = await found.look(unquote(urlsplit(settings.catalog.text).path.lstrip("/")) or DATABASE)
+    if pooling.closed is not None:
+        return [_fault("upstream-pooled", f"upstream: {pooling.closed.message}", pooling.closed.hint)]
+    if pooling is UNKNOWN:
+        message = (
+            "upstream: the `catalog` account can't log in there, so nobody looked whether a pooler shares sessions"
+        )
+        return [Finding("warning", "upstream-pooled", CONFIGURATION, 0, message, LOGIN)]
+    if pooling.between:
+        message = "upstream: a pooler hands out server sessions; links need each for themselves, and clean"
+        return [Finding("warning", "upstream-pooled", CONFIGURATION, 0, message, CLEAN)]
+    return []
 
 
 def _compared(settings: Settings, seen: list[Seen]) -> list[Finding]:

@@ -11,6 +11,7 @@ from proxy.config import Settings
 from proxy.endpoints import Unix
 from proxy.kinds import POSTGRES_PORT
 from proxy.net.catalog import CatalogReader
+from proxy.net.poolers import Poolers
 from proxy.net.upstream import Upstream
 from proxy.net.upstreams import Standing, Upstreams
 
@@ -36,6 +37,10 @@ def upstreams(settings: Settings, context: ssl.SSLContext | None) -> Upstreams:
         return await account.standing(server.host, server.port)
 
     return Upstreams(servers(settings, context), settings.target_session_attrs, judge)
+
+
+def poolers(settings: Settings, upstreams: Upstreams) -> Poolers:
+    return Poolers(settings.catalog.text, upstreams.servers, settings.timeouts.connect)
 
 
 def catalog_reader(settings: Settings, order: Callable[[], Sequence[Upstream]] | None = None) -> CatalogReader:

@@ -16,7 +16,7 @@ from proxy.errors import Refusal, Unavailable
 from proxy.net.answers import Answers
 from proxy.net.link import Half, Link
 from proxy.net.listen import Listeners
-from proxy.net.places import catalog_reader
+from proxy.net.places import catalog_reader, poolers
 from proxy.net.tasks import Tasks, unexpected
 from proxy.net.tls import Certificates, Handshake
 from proxy.net.upstreams import Upstreams
@@ -65,7 +65,8 @@ class Server:
         # the work is Python's: more would only take turns
         self._analysers = (ThreadPoolExecutor(1, "analyse"), ThreadPoolExecutor(1, "analyse-long"))
         reader = catalog_reader(settings, lambda: upstreams.order)
-        self.worlds = Worlds(reader, policy, settings.limits.plans, self._renew, self._tasks, vault)
+        between = poolers(settings, upstreams).look
+        self.worlds = Worlds(reader, policy, settings.limits.plans, self._renew, self._tasks, vault, between)
         self._answers = Answers(vault, self.worlds, self._analysers, settings.timeouts.analyse)
         self._vault_answers = self._vault_writes = True
         self._stopping = asyncio.Event()
@@ -262,9 +263,11 @@ class Server:
             "catalog": catalog,
             "catalogs_unread": list(unread),
             "drift": drift,
+            "shares_sessions": self.worlds.shared,
         }
         vault = self._vault_answers and self._vault_writes and self.worlds.strangers.ready
-        return not self._stopping.is_set() and vault and catalog, details
+        ready = vault and catalog and not self.worlds.shared
+        return ready and not self._stopping.is_set(), details
 
 
 @final

@@ -10,11 +10,12 @@ from typing import Final, Protocol, final
 
 from proxy.errors import Unavailable
 from proxy.net.leftovers import Leftovers, Looks
+from proxy.net.poolers import Look, nothing_between
 from proxy.net.strangers import Records, Samples, Strangers
 from proxy.net.tasks import Tasks
 from proxy.observe import count, log
 from proxy.policy.rules import Policy
-from proxy.session.world import World
+from proxy.session.world import DIRECT, Pooling, World
 from proxy.sql.catalog import Catalog, ProtectedColumn, Snapshot, snapshot
 
 # Seconds between readings that a name which is not there gives rise to. One costs some tens of milliseconds.
@@ -30,7 +31,7 @@ class Reader(Looks, Samples, Protocol):
 @final
 class Worlds:
     """plans: shapes whose plans a world keeps. changed: called with each new world. tasks: owns the readings. records:
-    the vault."""
+    the vault. pooling: looks what stands before the server."""
 
     def __init__(
         self,
@@ -40,8 +41,11 @@ class Worlds:
         changed: Callable[[World], None],
         tasks: Tasks,
         records: Records,
+        pooling: Look = nothing_between,
     ) -> None:
         self._plans: Final = plans
+        self._look_between: Final = pooling
+        self._pooling: dict[str, Pooling] = {}
         self._reader: Final = reader
         self._changed = changed
         self._tasks: Final = tasks
@@ -67,6 +71,11 @@ class Worlds:
     def unseen(self) -> list[str]:
         """Columns of which it is not known whether all their values are tokens."""
         return self._leftovers.unseen()
+
+    @property
+    def shared(self) -> list[str]:
+        """Databases to which a pooler shares server sessions out."""
+        return sorted(name for name, pooling in self._pooling.items() if pooling.closed is not None)
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -136,6 +145,8 @@ class Worlds:
             self._failed.add(database)
             raise
         self._failed.discard(database)
+        if database not in self._pooling:
+            self._pooling[database] = await self._look_between(database)
         known = self._worlds.get(database)
         laid = snapshot(catalog, self.policy, 0)
         if known is None or change is not None:
@@ -155,7 +166,7 @@ class Worlds:
         self._version += 1
         mixed = self._leftovers.of(database) | self._strays.get(database, frozenset())
         laid = snapshot(catalog, self.policy, self._version, mixed, self.strangers.of(database))
-        world = World(self.policy, laid, self._version, self._plans)
+        world = World(self.policy, laid, self._version, self._plans, self._pooling.get(database, DIRECT))
         self._worlds[database] = world
         count("catalog_refreshes", outcome="loaded")
         for drift in world.snapshot.drift:
@@ -233,11 +244,20 @@ class Worlds:
         """Read every known database's catalog anew. A failure leaves what is known: a table that has changed meanwhile
         answers with the server's own error, or is found by its row description."""
         for database in list(self._worlds):
+            await self._look_at_the_way(database)
             try:
                 await self.load(database, True)
             except Unavailable as gone:
                 count("catalog_refreshes", outcome="failed")
                 log("catalog-unavailable", "warning", database=database, what=gone.what)
+
+    async def _look_at_the_way(self, database: str) -> None:
+        """To the server: a pooler may have been put there meanwhile. One that was seen to share sessions is not
+        believed to have stopped."""
+        known, found = self._pooling.get(database, DIRECT), await self._look_between(database)
+        if known != found and known.closed is None:
+            self._pooling[database] = found
+            self._lay_again(database)
 
 
 def protected(laid: Snapshot) -> list[ProtectedColumn]:

@@ -7,6 +7,7 @@ effects is the order in which they must be performed. After each call, drain `ta
     AUTHENTICATING  the exchange passes through; AuthenticationOk fixes the principal, then the catalog is asked for
     READY           two lanes and the ledger between them
     OPAQUE          replication: bytes pass as they are
+    UNSERVED        what stands before the server can't be used: the client is told when it asks for something
     CLOSED          nothing more goes out
 """
 
@@ -18,12 +19,13 @@ from proxy.session.limits import DEFAULTS, Limits
 from proxy.session.startup import (
     believes_unbound,
     default_path,
+    distrust,
     is_logical,
     is_physical,
     note_startup,
     without_channel_binding,
 )
-from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY, STARTUP, State
+from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY, STARTUP, UNSERVED, State
 from proxy.session.to_client import ServerLane
 from proxy.session.to_server import ClientLane
 from proxy.session.world import World
@@ -100,6 +102,8 @@ class Session:
                 self._authentication_answers()
             elif state.phase == OPAQUE:
                 state.to_server.append(data)
+            elif state.phase == UNSERVED and state.unserved is not None:
+                state.fatal(state.unserved)
         except ProtocolFault as fault:
             self._fault(fault)
 
@@ -209,6 +213,8 @@ class Session:
         state = self.state
         if state.phase == READY and not self._catalog_ticket and state.world is not None:
             state.renew(world)
+            if world.pooling.closed is not None:
+                self._refuse_service(world.pooling.closed)
 
     def policy_changed(self) -> None:
         """A policy that may protect what none did before: a link without a catalog asks for one."""
@@ -226,7 +232,7 @@ class Session:
     def drain(self) -> None:
         """The program stops: end the link, as a server that shuts down would, unless something is under way."""
         state = self.state
-        if state.phase in (STARTUP, AUTHENTICATING) or self._idle:
+        if state.phase in (STARTUP, AUTHENTICATING, UNSERVED) or self._idle:
             state.fatal(SHUTDOWN)
 
     def release(self) -> None:
@@ -387,15 +393,30 @@ class Session:
             return
         if isinstance(result, World):  # else nothing is protected, or what is known stands
             self._enter(result)
+            if result.pooling.closed is not None:
+                self._refuse_service(result.pooling.closed)
+                return
         self._servers.known()
         self._after_replies()
         self._pump()
+
+    def _refuse_service(self, refusal: Refusal) -> None:
+        """A client that waits for nothing is told when it asks for something: it would read an error before that as a
+        notice, and learn of the end only."""
+        state = self.state
+        state.unserved = refusal
+        if state.ledger.ready and (len(state.ledger) or self._clients.stopped or self._clients.frames.pending()):
+            state.fatal(refusal)
+        elif state.ledger.ready:
+            state.phase = UNSERVED
 
     def _enter(self, world: World) -> None:
         """The first world gives the role's search_path; if statements went through before it, nobody followed them."""
         state = self.state
         first, early = state.world is None, state.batch == 0 and not len(state.statements)
         state.renew(world)
+        if first and world.pooling.between:
+            distrust(state.settings)
         if first and early:
             user = state.principal.user
             default_path(state.settings, world.snapshot.search_path_of(user), world.snapshot.switches_role(user))

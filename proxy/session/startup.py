@@ -79,6 +79,14 @@ def default_path(settings: Settings, path: str, switched: bool) -> None:
         settings.search_path = Followed(path)
 
 
+def distrust(settings: Settings) -> None:
+    """What stands before the server may not have passed on what the client asked for at its start."""
+    if settings.given:
+        settings.search_path = Followed(UNKNOWN)
+    if settings.role.value:
+        settings.role = Followed(UNKNOWN)
+
+
 def is_physical(params: tuple[tuple[bytes, bytes], ...]) -> bool:
     """Replication without a database, on which no SQL runs. Given twice, the server would keep a database from the one
     and replication from the other (ProcessStartupPacket), so that is read like any link."""

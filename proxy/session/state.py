@@ -43,6 +43,7 @@ AUTHENTICATING: Final = 1
 READY: Final = 2
 OPAQUE: Final = 3  # replication: passed as it is
 CLOSED: Final = 4
+UNSERVED: Final = 5  # whatever the client says next, it is told why this link can't go on
 # What a link may do before other links get their turn, in values: some 5 ms. A statement that is planned or a result
 # that is revealed counts as STATEMENT beside its values; what touches nothing protected costs a frame scan and counts
 # nothing.

@@ -7,6 +7,7 @@ of their statements otherwise. A plan belongs to (shape, standard_conforming_str
 """
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Final, final
 
 from proxy.errors import Refusal
@@ -17,6 +18,18 @@ from proxy.sql.shape import Shape, literal_value
 
 Key = tuple[bytes, bool, tuple[str, ...] | None]
 Pins = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """What stands between pgveil and the server. between: something that hands out server sessions, and may not have
+    passed on what a link asked for at its start. closed: why no link can go through it, None if they can."""
+
+    between: bool = False
+    closed: Refusal | None = None
+
+
+DIRECT: Final = Pooling()
 
 # Plans of one shape that differ by a pinned literal (ORDER BY 1, ORDER BY 2 …).
 MAX_PINNED: Final = 64
@@ -78,13 +91,16 @@ def pins(indexes: tuple[int, ...], text: bytes, shape: Shape, conforming: bool) 
 
 @final
 class World:
-    """policy, snapshot, plans, moved. `version` grows with each replacement and is never used twice in a process."""
+    """policy, snapshot, plans, moved, pooling. `version` grows with each replacement, never used twice in a process."""
 
-    __slots__ = ("moved", "plans", "policy", "snapshot", "version")
+    __slots__ = ("moved", "plans", "policy", "pooling", "snapshot", "version")
 
-    def __init__(self, policy: Policy, snapshot: Snapshot, version: int, plans: int = 20_000) -> None:
+    def __init__(
+        self, policy: Policy, snapshot: Snapshot, version: int, plans: int = 20_000, pooling: Pooling = DIRECT
+    ) -> None:
         self.policy = policy
         self.snapshot = snapshot
         self.version = version
         self.plans = PlanCache(plans)
         self.moved = False
+        self.pooling = pooling

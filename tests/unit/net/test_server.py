@@ -13,6 +13,7 @@ import pytest
 from proxy.config import read
 from proxy.errors import Refusal, Unavailable
 from proxy.net import server as module
+from proxy.net.poolers import nothing_between
 from proxy.net.server import TURNED_AWAY, Server, _Arrival
 from proxy.net.upstream import Upstream
 from proxy.net.upstreams import Upstreams
@@ -49,6 +50,7 @@ class Scene:
         self.shelf = Shelf(catalog())
         server: Any = self.server
         server.worlds._reader = self.shelf
+        server.worlds._look_between = nothing_between
         server.worlds._leftovers._looks = server.worlds.strangers._samples = self.shelf
         self.running: asyncio.Task[None] | None = None
 
@@ -317,6 +319,7 @@ async def test_a_catalog_that_is_down_at_the_start_is_tried_again(it: Scene) -> 
             "columns": {},
             "catalog": False,
             "columns_unseen": [],
+            "shares_sessions": [],
             "catalogs_unread": ["shop"],
             "drift": [],
         },

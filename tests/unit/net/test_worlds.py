@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from proxy.errors import Unavailable
+from proxy.errors import Refusal, Unavailable
 from proxy.net.tasks import Tasks
 from proxy.net.worlds import Worlds
 from proxy.observe import REGISTRY
-from proxy.session.world import World
+from proxy.session.world import DIRECT, Pooling, World
 from proxy.sql.analyze import analyse
 from proxy.sql.catalog import Catalog
 from tests.unit.net.stage import Shelf, catalog, policy, turns, until
@@ -397,3 +397,28 @@ async def test_what_can_not_be_read_again_stays_doubted(it: Scene) -> None:
     assert it.worlds.known("shop") is None
     it.shelf.gone = False
     assert await it.worlds.load("shop", False) is it.worlds.known("shop")
+
+
+def test_what_stands_before_the_server_is_looked_at_with_the_first_reading_and_on_the_timer() -> None:
+    """One that was seen to share sessions is not believed to have stopped."""
+    seen = [DIRECT, DIRECT, Pooling(True), Pooling(True, Refusal("pooled-transactions", "shared"))]
+    asked: list[str] = []
+
+    async def look(database: str) -> Pooling:
+        asked.append(database)
+        return seen[min(len(asked), len(seen)) - 1] if len(asked) < 6 else DIRECT
+
+    @asynchronous
+    async def test() -> None:
+        it = Scene()
+        it.worlds = Worlds(it.shelf, policy(driver.POLICY), 100, it.changed.append, it.tasks, it.memory, look)
+        first = await it.worlds.load("shop", False)
+        assert first.pooling == DIRECT and await it.worlds.load("shop", True) and asked == ["shop"]
+        for expected in (DIRECT, Pooling(True), seen[3], seen[3], seen[3]):
+            await it.worlds.refresh()
+            world = it.worlds.known("shop")
+            assert world is not None and world.pooling == expected
+        assert it.worlds.shared == ["shop"] and [world.pooling for world in it.changed] == [DIRECT, *seen[2:]]
+        await it.tasks.cancel()
+
+    test()

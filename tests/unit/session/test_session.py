@@ -20,13 +20,14 @@ from proxy.session.effects import (
 )
 from proxy.session.limits import Limits
 from proxy.session.session import Session
-from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY
-from proxy.session.world import World
+from proxy.session.state import AUTHENTICATING, CLOSED, OPAQUE, READY, UNSERVED
+from proxy.session.world import Pooling, World
 from proxy.sql.catalog import Column
 from proxy.wire import messages as m
 from tests.unit.session.driver import (
     EMAIL,
     RELATIONS,
+    SHOP,
     SYNC,
     Link,
     columns,
@@ -900,3 +901,61 @@ def test_all_that_a_server_said_before_it_went_is_shown() -> None:
             link.session.answer(ask.ticket, link.reply(ask.request))
     link.session.server_eof()
     assert link.drain().to_client.count(b"a@b.c") == 100 and link.closed
+
+
+# ---- a pooler before the server ---------------------------------------------------------------------------------
+
+SHARED = Pooling(True, Refusal("pooled-transactions", "shared"))
+
+
+def behind(pooling: Pooling, version: int = 1) -> World:
+    return World(SHOP.policy, SHOP.snapshot, version, pooling=pooling)
+
+
+def test_a_link_whose_session_is_shared_is_told_when_it_asks() -> None:
+    link = Link(world_=behind(SHARED))
+    assert link.session.state.phase == UNSERVED and not link.to_client
+    link.client(query("select 1"))
+    assert error(link.to_client)[b"C"] == b"0A000" and link.closed and not link.to_server
+
+
+def test_a_client_that_waits_already_is_told_at_once() -> None:
+    link = Link(ready=False)
+    link.startup()
+    link.held = (LoadCatalog,)
+    link.server(link.greeting())
+    link.client(query("select 1"))
+    link.to_client = b""
+    link.world = behind(SHARED)
+    link.release()
+    assert error(link.to_client)[b"C"] == b"0A000" and link.closed
+
+
+def test_the_server_has_its_say_before() -> None:
+    link = Link(ready=False, world_=behind(SHARED))
+    link.startup()
+    link.server(m.build_authentication(m.AUTH_OK))
+    assert not link.closed
+    link.to_client = b""
+    link.server(m.build_ready_for_query(m.IDLE))
+    assert error(link.to_client)[b"C"] == b"0A000" and link.closed
+
+
+def test_a_pooler_that_is_found_later() -> None:
+    for busy in (False, True):
+        link = Link()
+        if busy:
+            link.client(query("select 1"))
+        link.session.renew(behind(SHARED, 2))
+        link.drain()
+        assert link.closed == busy
+        link.session.drain()
+        link.drain()
+        assert link.closed
+
+
+def test_start_up_settings_behind_a_pooler_are_not_believed() -> None:
+    given = {"options": "-c search_path=other"}
+    assert Link(params=given).session.state.settings.path() == ("other",)
+    assert Link(world_=behind(Pooling(True)), params=given).session.state.settings.path() is None
+    assert Link(world_=behind(Pooling(True))).session.state.settings.path() == ("shop", "public")

@@ -6,6 +6,7 @@ from proxy.session.settings import UNKNOWN, Settings
 from proxy.session.startup import (
     believes_unbound,
     default_path,
+    distrust,
     is_command,
     is_logical,
     is_physical,
@@ -177,3 +178,14 @@ def test_commands_of_replication(text: bytes) -> None:
 )
 def test_what_may_be_a_statement_is_no_command(text: bytes) -> None:
     assert not is_command(text)
+
+
+def test_what_a_pooler_may_have_dropped_is_not_believed() -> None:
+    settings = started(user="u", options="-c search_path=a -c role=r -c pgveil.purpose=p")
+    distrust(settings)
+    default_path(settings, "d", False)
+    assert settings.path() is None and settings.current_role is None and settings.declared_purpose == "p"
+    settings = started(user="u")
+    distrust(settings)
+    default_path(settings, "d", False)
+    assert settings.path() == ("d",) and settings.current_role == "u"
