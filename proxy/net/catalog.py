@@ -8,7 +8,8 @@ protected columns that the account may read (`plaintext`, `tokens`): truth value
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar, final
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -16,12 +17,16 @@ import asyncpg
 
 from proxy.errors import Unavailable
 from proxy.net.upstreams import Standing
-from proxy.sql.catalog import Catalog, Column, Function, ProtectedColumn, Relation
+from proxy.sql.catalog import Catalog, Column, Function, Name, ProtectedColumn, Relation
+from proxy.sql.protection import views_over
 from proxy.sql.rights import Schemas, schemas
 
 T = TypeVar("T")
 RELATIONS: Final = """
-SELECT c.oid, n.nspname, c.relname, c.relkind::pg_catalog.text, c.relpersistence::pg_catalog.text
+SELECT c.oid, n.nspname, c.relname, c.relkind::pg_catalog.text, c.relpersistence::pg_catalog.text,
+       c.relkind = 'v' AND (
+           EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1')
+           OR EXISTS (SELECT FROM pg_catalog.pg_attrdef d WHERE d.adrelid = c.oid)) AS diverts
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND n.nspname !~ '^pg_toast'
 """
@@ -52,6 +57,9 @@ SELECT tgrelid, tgfoid, pg_catalog.convert_from(pg_catalog.decode(pg_catalog.rep
        ), 'escape'), pg_catalog.getdatabaseencoding()) AS args
 FROM pg_catalog.pg_trigger WHERE NOT tgisinternal
 """
+# Takes AccessShareLock on the view and what it reads.
+DEFINITION: Final = "SELECT pg_catalog.pg_get_viewdef($1::pg_catalog.oid)"
+LOCK_SECONDS: Final = 0.2
 PARENTS: Final = "SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits"
 # Functions whose body is text or parsed SQL, and other names for the server's own (in language internal: set_config
 # may hide there); C ones can't name a table of the application's. Of parsed SQL and of aggregates the names of what
@@ -250,15 +258,18 @@ class CatalogReader:
         assert row is not None
         return row
 
-    async def read(self, database: str | None, expressions: bool = False) -> Catalog:
-        """All of one database, in one snapshot. expressions: DEFAULTs too, which may wait for locks. Raises
-        Unavailable."""
+    async def read(
+        self, database: str | None, expressions: bool = False, tables: Collection[Name] = frozenset()
+    ) -> Catalog:
+        """All of one database, in one snapshot. expressions: DEFAULTs too, which may wait for locks. tables: of which
+        views over them are read with their definitions. Raises Unavailable."""
         connection = await self.connect(database)
         try:
             path: str = await connection.fetchval(DEFAULT_PATH)
             await connection.execute("SET search_path = ''")
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                return await _read(connection, path, expressions)
+                catalog = await _read(connection, path, expressions)
+                return await _with_definitions(connection, catalog, tables)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise Unavailable("the catalog", type(error).__name__) from None
         finally:
@@ -347,6 +358,28 @@ async def _read(connection: "asyncpg.Connection[Any]", path: str, expressions: b
     return Catalog(database, version, relations, tuple(functions), paths, switched, usable, unnamed)
 
 
+async def _with_definitions(
+    connection: "asyncpg.Connection[Any]", catalog: Catalog, tables: Collection[Name]
+) -> Catalog:
+    """With those of the views over `tables`. The server takes a lock on what a view reads: where another transaction
+    has it for long, the definition is not known until the next reading."""
+    views = views_over(catalog.relations, tables)
+    texts: dict[int, str] = {}
+    await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL standard_conforming_strings = on")
+    for oid in views:
+        try:
+            async with connection.transaction():
+                texts[oid] = await connection.fetchval(DEFINITION, oid) or ""
+        except asyncpg.LockNotAvailableError:
+            break  # the others read the same tables, most likely
+        except asyncpg.PostgresError:
+            pass  # it was dropped just now, or the account may not ask
+    if not texts:
+        return catalog
+    relations = [replace(r, definition=texts.get(r.oid, "")) for r in catalog.relations]
+    return replace(catalog, relations=tuple(relations))
+
+
 async def _columns(connection: "asyncpg.Connection[Any]", expressions: bool) -> dict[int, list[Column]]:
     """By the relation's OID."""
     columns: dict[int, list[Column]] = defaultdict(list)
@@ -414,6 +447,8 @@ async def _relations(
                 tuple(sorted(runs[(oid, True)])),
                 tuple(sorted(runs[(oid, False)])),
                 tuple(sorted(changes[oid])),
+                "",
+                c["diverts"],
             )
             for c in await connection.fetch(RELATIONS)
         ]

@@ -16,7 +16,7 @@ from proxy.net.tasks import Tasks
 from proxy.observe import count, log
 from proxy.policy.rules import Policy
 from proxy.session.world import DIRECT, Pooling, World
-from proxy.sql.catalog import Catalog, ProtectedColumn, Snapshot, snapshot
+from proxy.sql.catalog import Catalog, Name, ProtectedColumn, Snapshot, snapshot
 
 # Seconds between readings that a name which is not there gives rise to. One costs some tens of milliseconds.
 DOUBTS: Final = 0.2
@@ -24,8 +24,8 @@ STRAYS: Final = "write these rows anew, then send SIGHUP; until then comparisons
 
 
 class Reader(Looks, Samples, Protocol):
-    async def read(self, database: str) -> Catalog:
-        """All of one database, in one snapshot. Raises Unavailable."""
+    async def read(self, database: str, *, tables: Collection[Name]) -> Catalog:
+        """All of one database, in one snapshot; with the definitions of views over these. Raises Unavailable."""
 
 
 @final
@@ -140,7 +140,7 @@ class Worlds:
     async def _read(self, database: str) -> None:
         change = self._stale.get(database)
         try:
-            catalog = await self._reader.read(database)
+            catalog = await self._reader.read(database, tables=tables_of(self.policy, database))
         except Unavailable:
             self._failed.add(database)
             raise
@@ -184,12 +184,14 @@ class Worlds:
 
     def renew(self, policy: Policy) -> None:
         """Another policy from now on, over the catalogs as they are known."""
-        self.policy = policy
+        before, self.policy = self.policy, policy
         for database, world in list(self._worlds.items()):
             laid = snapshot(world.snapshot.catalog, policy, 0)
             self.strangers.suspect(database, protected(laid), protected(world.snapshot))
             self._replace(database, world.snapshot.catalog)
             self._tasks.spawn(self._look(database, False), f"rows {database}")
+        if any(not tables_of(policy, name) <= tables_of(before, name) for name in self._worlds):
+            self._tasks.spawn(self.refresh(), "views over other tables")
 
     # ---- rows from before
 
@@ -258,6 +260,11 @@ class Worlds:
         if known != found and known.closed is None:
             self._pooling[database] = found
             self._lay_again(database)
+
+
+def tables_of(policy: Policy, database: str) -> frozenset[Name]:
+    """Those that the policy names."""
+    return frozenset([(rule.schema, rule.table) for rule in policy.rules_for(database)])
 
 
 def protected(laid: Snapshot) -> list[ProtectedColumn]:

@@ -31,6 +31,7 @@ from proxy.sql.shape import analysis_text, offset, shape
 from proxy.sql.tables import Tables
 from proxy.sql.terms import Held, refuse, unsupported
 from proxy.sql.utility import Effects, Utility
+from proxy.sql.views import Views
 
 QUERIES: Final = {
     "SelectStmt": "select", "InsertStmt": "insert", "UpdateStmt": "update", "DeleteStmt": "delete",
@@ -177,7 +178,7 @@ class _Reading:
 
     def _statement(self, statement: Statement) -> StatementPlan:
         self.findings.go_on()
-        tables = Tables(self.snapshot, self.path)
+        tables = Tables(self.snapshot, self.path, Views(self.snapshot))
         expressions = Expressions(self.findings, tables)
         queries = Queries(expressions, tables, self.findings)
         Writes(expressions, queries, tables, self.findings)

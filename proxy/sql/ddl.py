@@ -37,6 +37,7 @@ _SAFE: Final = frozenset((
 _KIN: Final = frozenset((
     "AT_AddInherit", "AT_DropInherit", "AT_AttachPartition", "AT_DetachPartition", "AT_DetachPartitionFinalize",
 ))  # fmt: skip
+_RENAMED: Final = frozenset(("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_COLUMN", "OBJECT_TABCONSTRAINT", "OBJECT_INDEX"))
 _PARTING: Final = frozenset(("AT_DropInherit", "AT_DetachPartition", "AT_DetachPartitionFinalize"))
 # Constraints that hold no expression and compare nothing but for equality with another column's tokens.
 _KEYS: Final = frozenset((
@@ -228,6 +229,8 @@ class Definitions:
         rules = {rule.column: rule for rule in self._tables.rules(name)}
         scope = self._altered_scope(name, relation, node.nodes("cmds"))
         commands = node.nodes("cmds")
+        if self._is_view(name):
+            self._view_defaults(relation, commands)
         closing = [(command, self._command(command, name, rules, scope)) for command in commands]
         done = StatementPlan("alter", (f"{name[0]}.{name[1]}",), effects=DDL)
         if all(command.text("subtype") == "AT_AddColumn" for command, others in closing if others):
@@ -235,6 +238,24 @@ class Definitions:
             if made is not None:
                 return replace(done, created=(made,)) if made.oid == 0 else replace(done, widened=(made,))
         return replace(done, altered=self._over([other for _, others in closing for other in others]))
+
+    def _is_view(self, name: Name) -> bool:
+        known = self._tables.snapshot.relations.get(name)
+        return known is not None and known.kind == "v"
+
+    def _view_defaults(self, relation: Node, commands: list[Node]) -> None:
+        """Raises Refusal for a DEFAULT of a view's column that holds a protected one's values."""
+        named = [
+            command.text("name")
+            for command in commands
+            if command.text("subtype") == "AT_ColumnDefault"
+            and (definition := command.node("def")) is not None
+            and not definition.flag("isnull")
+        ]
+        held = self._tables.find(relation).protected if named else {}
+        for name in named:
+            if name in held:
+                raise _defined(held[name].label, "a DEFAULT")
 
     def _widened(self, name: Name, rules: dict[str, Rule], commands: list[Node]) -> Relation | None:
         """A table of the catalog, or of this transaction, with the columns that its commands add; None if they are not
@@ -295,7 +316,7 @@ class Definitions:
             if label and definition is not None and not definition.flag("isnull"):
                 raise _defined(label, "a DEFAULT")
             self._expressions.plain(definition, Scope(), "DEFAULT")
-            return ()
+            return (name,) if self._is_view(name) else ()
         if kind == "AT_AddConstraint" and definition is not None:
             self._constraint(definition, scope, "", "")
             return self._changing(name, definition)
@@ -383,11 +404,13 @@ class Definitions:
     def _rename(self, node: Node) -> StatementPlan:
         relation = node.part("relation", "RangeVar")
         kind, new = node.text("renameType"), node.text("newname")
-        if relation is None or kind not in ("OBJECT_TABLE", "OBJECT_COLUMN", "OBJECT_TABCONSTRAINT", "OBJECT_INDEX"):
+        if relation is None or kind not in _RENAMED:
             raise unsupported("this RENAME reaches a protected table", _POLICY_FIRST)
         name = self._tables.named(relation)
-        if kind == "OBJECT_TABLE":
-            if self._tables.rules(name) or self._tables.guards(name):
+        if kind in ("OBJECT_TABLE", "OBJECT_VIEW"):
+            dependent = name in self._tables.snapshot.protection.dependents
+            known = dependent if kind == "OBJECT_VIEW" else dependent or not self._tables.guards(name)
+            if self._tables.rules(name) or not known:
                 raise unsupported(f"renaming {name[0]}.{name[1]} would take it out of the policy", _POLICY_FIRST)
             return StatementPlan("alter", effects=DDL, altered=((name[0], new),))
         altered = (name,) if kind == "OBJECT_COLUMN" else ()

@@ -7,7 +7,7 @@ tokens say (partitions by range or list) is closed too.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
@@ -276,6 +276,20 @@ def _dependents(relations: tuple[Relation, ...], work: _Work) -> dict[Name, str]
         for relation, through in news:
             found[(relation.schema, relation.name)] = f"it reads {through}"
             reached[relation.oid] = through
+
+
+def views_over(relations: Iterable[Relation], tables: Collection[Name]) -> list[int]:
+    """OIDs of the views that read one of the tables, its parents or its children, or such a view."""
+    reached = {r.oid for r in relations if (r.schema, r.name) in tables}
+    found: list[int] = []
+    before = -1
+    while reached and before != len(reached):
+        before = len(reached)
+        for relation in relations:
+            if relation.oid not in reached and not reached.isdisjoint((*relation.depends_on, *relation.parents)):
+                reached.add(relation.oid)
+                found += [relation.oid] if relation.kind == "v" else []
+    return found
 
 
 def _builders(functions: tuple[Function, ...], known: list[Function]) -> list[Function]:

@@ -37,7 +37,9 @@ class Relation:
     triggers: OIDs of its triggers' functions; arguments: what they hand to these, with blanks between. key: strategy
     ('r' range, 'l' list, 'h' hash) and attribute numbers of a partition key, those that its expressions read included.
     on_read, on_write: OIDs of functions that run when it is read (a view's, row security's) or written to (of DEFAULTs,
-    CHECKs, indexes, rules, WHEN). changes: OIDs of tables that the actions of foreign keys on it write to.
+    CHECKs, indexes, rules, WHEN). changes: OIDs of tables that the actions of foreign keys on it write to. definition:
+    of a view over a table that the policy names (pg_get_viewdef with an empty search_path), '' if it could not be had.
+    diverts: of a view, what is written to it goes through rules or DEFAULTs of its own.
     """
 
     oid: int
@@ -54,6 +56,8 @@ class Relation:
     on_read: tuple[int, ...] = ()
     on_write: tuple[int, ...] = ()
     changes: tuple[int, ...] = ()
+    definition: str = ""
+    diverts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ certain, a name that could mean something guarded is refused.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from proxy.errors import Refusal
 from proxy.policy.rules import Rule
@@ -55,14 +55,33 @@ class Table:
         return self.relation is None or any(c.name == column for c in self.relation.columns)
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """columns: its own names -> the protected columns whose values they hold. tables: labels of the protected tables
+    that it reads."""
+
+    columns: Mapping[str, ProtectedColumn]
+    tables: tuple[str, ...]
+
+
+class Definitions(Protocol):
+    """Reads views. Here so that names can be looked up without knowing how queries are read."""
+
+    def view(self, relation: Relation) -> View:
+        """Raises Refusal."""
+
+
 @final
 class Tables:
     """Looks names up in one snapshot under one search_path (None: unknown)."""
 
-    __slots__ = ("_guarded", "_names", "_path", "snapshot", "touched")
+    __slots__ = ("_guarded", "_names", "_path", "_views", "snapshot", "touched")
 
-    def __init__(self, snapshot: Snapshot, search_path: tuple[str, ...] | None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, search_path: tuple[str, ...] | None, views: Definitions | None = None
+    ) -> None:
         protection = snapshot.protection
+        self._views = views
         self.snapshot = snapshot
         self._path = search_path
         self._guarded: frozenset[Name] = frozenset().union(
@@ -156,6 +175,13 @@ class Tables:
                 f"writing to {table.label} may write to a protected table: {why}",
                 "Drop the trigger, or protect the table it writes to in another way.",
             )
+        relation = table.relation
+        if relation is not None and relation.definition and (relation.diverts or relation.triggers):
+            raise Refusal(
+                "depends-on-protected",
+                f"view {table.label} can't be written to: it has rules, triggers or defaults of its own",
+                "Write to the protected table itself.",
+            )
         return table
 
     def protected(self, node: Node) -> Table | None:
@@ -242,15 +268,24 @@ class Tables:
         if key in protection.awaited:
             return None
         if key in protection.dependents:
-            raise Refusal(
-                "depends-on-protected",
-                f"{label} can't be read: {protection.dependents[key]}, which is protected",
-                "Read the protected table itself.",
-            )
+            return self._view(key, label)
         columns = protection.columns.get(key, NOTHING)
         if columns:
             self.touched[label] = None
         return Table(schema, name, snapshot.relations.get(key), columns)
+
+    def _view(self, key: Name, label: str) -> Table:
+        """A view over something protected. Raises Refusal."""
+        relation = self.snapshot.relations.get(key)
+        if relation is None or not relation.definition or self._views is None:
+            raise Refusal(
+                "depends-on-protected",
+                f"{label} can't be read: {self.snapshot.protection.dependents[key]}, which is protected",
+                "Read the protected table itself.",
+            )
+        view = self._views.view(relation)
+        self.touched.update(dict.fromkeys(view.tables))
+        return Table(*key, relation, view.columns)
 
     def _schema(self, name: str) -> str:
         """The schema in which an unqualified name is found; '' if in none that we know."""

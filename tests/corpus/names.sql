@@ -167,11 +167,21 @@ SELECT *, ctid, xmin, tableoid FROM newsletter;
 
 -- case: view (peer 39)
 SELECT full_name FROM names;
+-- sends: same
+-- out: 1=person
+
+-- case: view whose definition can't be answered
+SELECT name FROM lower_names;
+-- refused: depends-on-protected
+
+-- case: materialized view
+SELECT full_name FROM kept_names;
 -- refused: depends-on-protected
 
 -- case: INSERT through a view (peer 39)
 INSERT INTO names VALUES ('Ann');
--- refused: depends-on-protected
+-- sends
+INSERT INTO names (full_name) VALUES (‹person Ann›);
 
 -- case: function that reads it (peer 28)
 SELECT find_customer(1);

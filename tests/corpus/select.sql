@@ -224,8 +224,10 @@ SELECT street, (SELECT count(street) FROM customers WHERE street IS NOT NULL) FR
 -- out: 1=street
 
 -- case: a view over a protected table
-SELECT full_name FROM names;
--- refused: depends-on-protected
+SELECT full_name FROM names WHERE full_name = 'Ann';
+-- sends
+SELECT full_name FROM names WHERE full_name = ‹person Ann›;
+-- out: 1=person
 
 -- case: a function that reads a protected table (peer 28)
 SELECT find_customer(1);

@@ -100,7 +100,8 @@ UPDATE customers SET note = email;
 
 -- case: through a view
 UPDATE names SET full_name = 'Ann';
--- refused: depends-on-protected
+-- sends
+UPDATE names SET full_name = ‹person Ann›;
 
 -- case: one parameter written and looked for
 UPDATE customers SET email = $1 WHERE email <> $1;

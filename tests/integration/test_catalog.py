@@ -29,6 +29,35 @@ def test_a_transaction_with_open_ddl_does_not_stop_the_reading(pg: Server, datab
     assert any(relation.name == "customers" for relation in catalog.relations)
 
 
+VIEWS = r"""
+CREATE VIEW mails AS SELECT email || ' \ ' AS m FROM customers;
+CREATE VIEW other AS SELECT 1 AS one;
+CREATE VIEW above AS SELECT m FROM mails;
+ALTER VIEW above ALTER COLUMN m SET DEFAULT 'x';
+CREATE RULE r AS ON INSERT TO mails DO INSTEAD NOTHING;
+"""
+
+
+def test_views_over_what_the_policy_names_come_with_their_definitions(pg: Server, database: str) -> None:
+    """Unless another transaction holds what they read."""
+    reader = CatalogReader(pg.dsn(database), 5)
+    with pg.connect(database) as other:
+        other.execute(DDL + VIEWS)
+        other.execute("ALTER ROLE CURRENT_USER SET standard_conforming_strings = off")
+        try:
+            catalog = asyncio.run(reader.read(database, tables={("public", "customers")}))
+        finally:
+            other.execute("ALTER ROLE CURRENT_USER RESET standard_conforming_strings")
+        views = {relation.name: relation for relation in catalog.relations if relation.schema == "public"}
+        assert "email || ' \\ '::text) AS m\n   FROM public.customers;" in views["mails"].definition
+        assert views["above"].definition.endswith("FROM public.mails;")
+        assert [views[name].diverts for name in ("mails", "above", "other", "customers")] == [True, True, False, False]
+        assert views["other"].definition == ""
+        other.execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+        catalog = asyncio.run(reader.read(database, tables={("public", "customers")}))
+        assert all(relation.definition == "" for relation in catalog.relations)
+
+
 def test_a_parsed_body_names_what_it_reaches(pg: Server, database: str) -> None:
     with pg.connect(database) as connection:
         connection.execute(DDL)

@@ -88,6 +88,8 @@ def _relation(label: str, data: Any, oids: dict[str, int]) -> Relation:
         parents=tuple(oids[other] for other in data.get("parents", ())),
         temporary=data.get("temporary", False),
         triggers=tuple(oids[other] for other in data.get("triggers", ())),
+        definition=data.get("definition", ""),
+        diverts=data.get("diverts", False),
     )
 
 

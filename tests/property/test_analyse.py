@@ -99,6 +99,14 @@ def schema_of(found: World) -> dict[str, dict[str, dict[str, str]]]:
     return {"public": tables}
 
 
+def views_of(found: World) -> dict[str, exp.Expression]:
+    return {
+        relation.name: parse_one(relation.definition, dialect="postgres")
+        for relation in found.catalog.relations
+        if relation.schema == "public" and relation.definition
+    }
+
+
 def leaves(node: Node) -> tuple[set[tuple[str, str]], bool]:
     """(table, column) of all that a result column is made of, and whether nothing is done to it on the way."""
     found: set[tuple[str, str]] = set()
@@ -135,7 +143,8 @@ def test_outputs_are_those_a_second_reader_sees(case: Case) -> None:
     found = world(case.policy)
     schema = ensure_schema(schema_of(found), dialect="postgres")
     try:
-        tree = qualify(parse_one(case.statement, dialect="postgres"), schema=schema, db="public", dialect="postgres")
+        tree = exp.expand(parse_one(case.statement, dialect="postgres"), views_of(found), dialect="postgres")
+        tree = qualify(tree, schema=schema, db="public", dialect="postgres")
         scope = build_scope(tree)
     except SqlglotError:
         pytest.skip("sqlglot does not read it")

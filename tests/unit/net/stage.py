@@ -5,7 +5,7 @@ something holds.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -186,7 +186,7 @@ class Shelf:
         self.held: dict[str, tuple[bytes, ...]] = {}  # tokens in columns
         self._waiting: list[asyncio.Future[None]] = []
 
-    async def read(self, database: str) -> Catalog:
+    async def read(self, database: str, *, tables: Collection[tuple[str, str]] = frozenset()) -> Catalog:
         self.began += 1
         catalog, gone = self.catalogs.get(database), self.gone
         if self.slow:

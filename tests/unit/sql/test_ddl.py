@@ -27,10 +27,14 @@ RELATIONS = {
     "public.events": {"kind": "p", "columns": ["id int4", "who text"]},
     "public.events_1": {"kind": "r", "columns": ["id int4", "who text"], "parents": ["public.events"]},
     "public.mails": {"kind": "v", "columns": ["email text"], "depends_on": ["public.customers"]},
+    "public.readable": {
+        "kind": "v", "columns": ["email text", "note text"], "depends_on": ["public.customers"],
+        "definition": " SELECT email, note FROM public.customers;",
+    },
     "public.remarks": {"kind": "v", "columns": ["note text"], "depends_on": ["public.orders"]},
     "public.loud": {"kind": "v", "columns": ["note text"], "depends_on": ["public.remarks", "public.orders"]},
     "sales.orders": ["id int4"],
-}
+}  # fmt: skip
 POLICY = """
 version: 1
 classes: {email: {kind: email}, street: {kind: address, tokens: random}, day: {kind: date}, low: {kind: text}}
@@ -58,6 +62,17 @@ def last(text: str, path: tuple[str, ...] | None = ("public",), within: Snapshot
     plan = planned(text, path, within)
     assert plan.refusal is None, plan.refusal
     return plan.statements[-1]
+
+
+def test_a_view_takes_another_name() -> None:
+    found = last("alter view mails rename to letters")
+    assert found.altered == (("public", "letters"),)
+    assert [effect.kind for effect in found.effects] == ["ddl", "dropped"]
+
+
+def test_a_default_of_a_view() -> None:
+    assert code("alter view readable alter email set default 'x'") == UNSUPPORTED
+    assert code("alter view mails alter email set default 'x'") == "depends-on-protected"
 
 
 def test_a_foreign_key_that_has_triggers_run_which_write_to_a_protected_table() -> None:
@@ -276,21 +291,23 @@ def test_a_partition_is_protected_as_its_parent() -> None:
     ("text", "altered"),
     [
         ("alter table customers add column x int", ""),
-        ("alter table customers add column x int, drop column note", "customers mails"),
+        ("alter table customers add column x int, drop column note", "customers mails readable"),
         ("alter table folk add column x int", "folk"),
         ("alter table folk_own add column x int", "folk_own"),
         ("alter table events add column x int", "events"),
-        ("alter table customers drop column note", "customers mails"),
-        ("alter table customers alter note type int", "customers mails"),
+        ("alter table customers drop column note", "customers mails readable"),
+        ("alter table customers alter note type int", "customers mails readable"),
         ("alter table customers alter note set default 'x', add check (id > 0)", ""),
         ("alter table events attach partition orders for values in ('x')", "events orders remarks loud"),
-        ("alter table orders inherit customers", "orders customers mails remarks loud"),
-        ("alter table customers inherit orders", "customers orders mails remarks loud"),
+        ("alter table orders inherit customers", "orders customers mails readable remarks loud"),
+        ("alter table customers inherit orders", "customers orders mails readable remarks loud"),
         ("alter table folk_own no inherit folk", "folk_own folk"),
         ("alter table events detach partition orders", "events orders remarks loud"),
         ("alter table customers rename note to remark", "customers"),
         ("alter table customers rename constraint a to b", ""),
         ("alter table orders rename to later", "later"),
+        ("alter view readable alter note set default 'x'", "readable"),
+        ("alter view mails alter email drop default", "mails"),
     ],
 )
 def test_what_is_closed_after_it(text: str, altered: str) -> None:
@@ -345,7 +362,6 @@ def test_constraints_on_columns_that_are_not_known(text: str, expected: str) -> 
     [
         "alter table customers rename to people",
         "alter table later rename to people",
-        "alter view mails rename to letters",
         "alter schema public rename to private",
         "alter table customers set schema sales",
         "create rule r as on insert to customers do nothing",

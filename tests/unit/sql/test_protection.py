@@ -6,6 +6,7 @@ import pytest
 
 from proxy.policy.rules import Policy, Rule, ValueClass
 from proxy.sql.catalog import Catalog, Column, Function, Relation, Snapshot, snapshot
+from proxy.sql.protection import views_over
 from proxy.sql.relations import Name
 
 CLASSES = {
@@ -342,6 +343,20 @@ def test_what_writes_on_to_a_table_with_such_a_trigger() -> None:
     assert set(found.writes) == {("public", name) for name in ("o", "whole", "v", "named", "chained")}
     assert found.writes[("public", "v")].endswith("public.whole")
     assert set(found.functions) == {("public", name) for name in ("copies", "adds", "above")}
+
+
+def test_views_whose_definitions_are_read() -> None:
+    relations = [
+        table(9, "above", column("mail"), kind="v", depends_on=(7,)),
+        table(5, "c", column("email")),
+        table(6, "part", column("email"), parents=(5,)),
+        table(7, "v", column("mail"), kind="v", depends_on=(6,)),
+        table(8, "kept", column("mail"), kind="m", depends_on=(5,)),
+        table(10, "other", column("mail"), kind="v", depends_on=(11,)),
+        table(11, "o", column("mail")),
+    ]
+    assert sorted(views_over(relations, {("public", "c")})) == [7, 9]
+    assert views_over(relations, set()) == []
 
 
 def test_nothing_protected() -> None:

@@ -5,6 +5,7 @@ writes to it, `bad` doesn't match its rule, `later` is not there yet.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from proxy.policy.load import load
 from proxy.sql.catalog import ANYTHING, Snapshot, snapshot
 from proxy.sql.referee import Node, parse
 from proxy.sql.relations import Column, Relation
-from proxy.sql.tables import Table, Tables
+from proxy.sql.tables import Table, Tables, View
 from proxy.sql.terms import PLAIN, Held
 from tests.kit.catalogs import build
 
@@ -76,6 +77,32 @@ def temporary(name: str, schema: str = "pg_temp", oid: int = 0) -> Relation:
 
 def with_relations(*relations: Relation) -> Snapshot:
     return snapshot(replace(CATALOG, relations=(*CATALOG.relations, *relations)), SHOP.policy, 1)
+
+
+class Reads:
+    """Any view: of people."""
+
+    def view(self, relation: Relation) -> View:
+        return View({"name": SHOP.protection.columns[("app", "people")]["email"]}, (f"app.people by {relation.name}",))
+
+
+@pytest.mark.parametrize(
+    ("more", "may_write"), [({}, True), ({"diverts": True}, False), ({"triggers": (7,)}, False)], ids=str
+)
+def test_a_view_that_can_be_read(more: dict[str, Any], may_write: bool) -> None:
+    relations = [replace(r, definition="SELECT …", **more) if r.name == "names" else r for r in SHOP.catalog.relations]
+    within = snapshot(replace(CATALOG, relations=tuple(relations)), SHOP.policy, 1)
+    found = Tables(within, APP, Reads())
+    table = found.find(item("names"))
+    assert table.label == "app.names" and isinstance(table.term("name"), Held)
+    assert list(found.touched) == ["app.people by names"]
+    if may_write:
+        assert found.target(item("names")) == table
+    else:
+        with pytest.raises(Refusal, match="rules, triggers or defaults of its own"):
+            found.target(item("names"))
+    with pytest.raises(Refusal, match="it reads"):
+        Tables(within, APP).find(item("names"))
 
 
 # ---- which one
