@@ -18,7 +18,10 @@ protect:
 roles: [{{name: all, match: {{}}, access: {{default: reveal}}}}]
 """
 # The columns in another order, and a view that was not there.
-NEXT = "CREATE TABLE public.customers (email text, id int); CREATE VIEW seen AS SELECT email FROM public.customers"
+NEXT = """
+CREATE TABLE public.customers (email text, id int);
+CREATE MATERIALIZED VIEW seen AS SELECT email FROM public.customers;
+"""
 CHANGES = [
     ["DROP DATABASE {name}", "CREATE DATABASE {name} TEMPLATE {name}_next"],
     ["DROP DATABASE {name} WITH (FORCE)", "ALTER DATABASE {name}_next RENAME TO {name}"],

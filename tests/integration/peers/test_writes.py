@@ -140,7 +140,8 @@ def test_016_copy(peer: Peer, form: str) -> None:
     with peer.link.cursor() as cursor, cursor.copy(b"COPY c(email,note,id) FROM STDIN WHERE id > 7") as into:
         into.write(f"{peer.mail}\tn\t7\n{peer.other}\tn\t8\n\\.\n".encode())
     assert peer.ask("SELECT id, email FROM c WHERE id > 1") == [("8", peer.other)]
-    peer.refused("COPY c TO '/tmp/nowhere'", "COPY c FROM PROGRAM 'true'", "COPY v TO STDOUT", "COPY mv TO STDOUT")
+    peer.refused("COPY c TO '/tmp/nowhere'", "COPY c FROM PROGRAM 'true'", "COPY mv TO STDOUT")
+    assert peer.ask("COPY v TO STDOUT") == "42809"  # as the server says: a view has no rows of its own
 
 
 def test_017_rows_over_frames_and_big_ones(peer: Peer) -> None:
