@@ -75,7 +75,8 @@ class Answers:
     def now(self, request: Request) -> Answer:
         """The answer if it is at hand, else WAIT. Raises Unavailable."""
         if isinstance(request, Find):
-            return WAIT if len(request.items) > TURN else self._find(request)
+            ready = len(request.items) <= TURN and self._vault.settled({item.class_name for item in request.items})
+            return self._find(request) if ready else WAIT
         if isinstance(request, Reveal):
             opened = self._vault.opened_cached([token for _, token in request.tokens])
             return WAIT if opened is None else self._revealed(request, opened)
@@ -219,6 +220,7 @@ class Answers:
         if refusal is not None:
             return Failure(refusal), ()
         began = perf_counter()
+        await self._vault.settle({item.class_name for item in items})
         tokens: list[bytes] = []
         for start in range(0, len(items), TURN):
             tokens += self._vault.find(_pairs(items[start : start + TURN]))

@@ -52,6 +52,9 @@ class MemoryStore:
         self.known.update(group.facts)
         return existing
 
+    async def claim(self, facts: Mapping[str, str]) -> Mapping[str, str]:
+        return {name: self.known.setdefault(name, text) for name, text in facts.items()}
+
     async def get(self, tokens: Sequence[bytes], most: int = 0) -> Mapping[bytes, StoredEntry]:
         return up_to(most, (self.entries[token] for token in tokens if token in self.entries))
 

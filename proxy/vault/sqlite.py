@@ -109,6 +109,10 @@ class SqliteStore:
         self._check_file()
         return await self._writer.run(lambda connection: self._commit(connection, group))
 
+    async def claim(self, facts: Mapping[str, str]) -> Mapping[str, str]:
+        self._check_file()
+        return await self._writer.run(lambda connection: _claim(connection, facts))
+
     def _commit(self, connection: sqlite3.Connection, group: Group) -> dict[bytes, bytes]:
         with self._member.turn() if self._member is not None else nullcontext():
             return _commit(connection, group)
@@ -365,6 +369,13 @@ def _written(connection: sqlite3.Connection, group: Group) -> dict[bytes, bytes]
         if group.facts:
             connection.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?)", sorted(group.facts.items()))
     return existing
+
+
+def _claim(connection: sqlite3.Connection, facts: Mapping[str, str]) -> dict[str, str]:
+    with _transaction(connection):
+        connection.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?)", sorted(facts.items()))
+        select = "SELECT value FROM fact WHERE name = ?"
+        return {name: connection.execute(select, (name,)).fetchone()[0] for name in facts}
 
 
 def _insert_entries(connection: sqlite3.Connection, entries: Sequence[StoredEntry]) -> dict[bytes, bytes]:

@@ -121,6 +121,9 @@ class Store(Protocol):
         Gives token → stored MAC of those that were there, and of those that stand twice in the group.
         """
 
+    async def claim(self, facts: Mapping[str, str]) -> Mapping[str, str]:
+        """Name -> what is remembered under it: what stood there, else what is given, durable then."""
+
     async def get(self, tokens: Sequence[bytes], most: int = 0) -> Mapping[bytes, StoredEntry]:
         """Entries of the tokens (16 bytes each) that have one, tombstones included.
 

@@ -8,9 +8,9 @@ looks like a token without an entry.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, TypeVar
 
 from proxy import tokens as token_text
 from proxy.errors import Unavailable
@@ -20,7 +20,7 @@ from proxy.vault.batch import Batcher
 from proxy.vault.cache import EntryCache
 from proxy.vault.chain import AuditEvent
 from proxy.vault.committer import Committer, Limits, Sources, Write
-from proxy.vault.faults import Damaged, OverBudget
+from proxy.vault.faults import Damaged, OverBudget, StoreFault
 from proxy.vault.keys import KeyProvider, Keyring, open_keyring
 from proxy.vault.mint import Fresh, Mint
 from proxy.vault.mint import Mode as Mode
@@ -33,6 +33,9 @@ _TURN_NEW: Final = 128
 _TURN_BYTES: Final = 256 << 10
 # Bytes of values read from the store at once, for however many that asked.
 _READ_BYTES: Final = 8 << 20
+
+
+T = TypeVar("T")
 
 
 class Entry(NamedTuple):
@@ -193,20 +196,12 @@ class Vault:
         ours = {token_text.to_binary(token): token for token in set(tokens) if self.is_ours(token)}
         if not ours:
             return {}
-        try:
-            async with asyncio.timeout(self._timeout):
-                found = await self._store.classes(sorted(ours))
-        except TimeoutError:
-            raise Unavailable("vault", f"no answer within {self._timeout:g} s") from None
+        found = await self._in_time(self._store.classes(sorted(ours)))
         return {token: found.get(binary) for binary, token in ours.items()}
 
     async def ping(self) -> None:
         """Ask the store anything. Raises Unavailable, also when it does not answer in time."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self._store.schema_version()
-        except TimeoutError:
-            raise Unavailable("vault", f"no answer within {self._timeout:g} s") from None
+        await self._in_time(self._store.schema_version())
 
     def is_ours(self, token: bytes) -> bool:
         """Whether a text is a token made with this vault's key; no I/O."""
@@ -228,19 +223,47 @@ class Vault:
         entries = fresh.entries
         if not entries and not events:
             return
-        facts = self._news(entries.values())
-        existing = await self._committer.write(Write(tuple(entries.values()), events, facts))
-        self._facts.update(facts)
+        await self._claim({entry.class_name for entry in entries.values()})
+        existing = await self._committer.write(Write(tuple(entries.values()), events))
         for token, entry in entries.items():
             if not crypto.same(existing.get(entry.token, entry.mac), entry.mac):
                 raise Damaged("stands for another value than the one written now", token, entry.key_id)
         self._mint.stored(fresh)
         self._cache.add([(token, entry) for token, entry in entries.items() if entry.token not in existing])
 
-    def _news(self, entries: Iterable[StoredEntry]) -> dict[str, str]:
-        """What is to be remembered of classes whose first value is among these."""
-        names = {entry.class_name for entry in entries}
-        return {f"class {n}": self._forms[n] for n in names if n in self._forms and f"class {n}" not in self._facts}
+    async def _claim(self, names: Collection[str]) -> None:
+        """Before a class's first value: what equality means among its values, for all processes of the vault. Raises
+        StoreFault if another one came first and means something else."""
+        if self.settled(names):
+            return
+        facts = {f"class {name}": self._forms[name] for name in names if name in self._forms}
+        self._facts.update(await self._in_time(self._store.claim(facts)))
+        self._agree(names)
+
+    def settled(self, names: Iterable[str]) -> bool:
+        """Whether values of these classes are known to get their tokens as this process makes them; no I/O."""
+        forms, facts = self._forms, self._facts
+        return all(name not in forms or facts.get(f"class {name}") == forms[name] for name in names)
+
+    async def settle(self, names: Collection[str]) -> None:
+        """Look what other processes of the vault say of these classes. Raises StoreFault if it is something else (what
+        is looked for here would not be found though it is there), Unavailable."""
+        if not self.settled(names):
+            self._facts.update(await self._in_time(self._store.facts()))
+            self._agree(names)
+
+    def _agree(self, names: Iterable[str]) -> None:
+        for name in names:
+            was, now = self._facts.get(f"class {name}"), self._forms.get(name)
+            if was is not None and now is not None and was != now:
+                raise StoreFault(f"tokens of class '{name}' are made from {was}, by this process's policy from {now}")
+
+    async def _in_time(self, call: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await call
+        except TimeoutError:
+            raise Unavailable("vault", f"no answer within {self._timeout:g} s") from None
 
     async def _fetch(self, tokens: Sequence[bytes], budget: int, size: int) -> dict[bytes, StoredEntry | None]:
         """Entries of tokens (texts) from the store, None for those that have none; `size` bytes of others count against

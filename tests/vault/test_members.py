@@ -278,3 +278,30 @@ def _ask(path: Path, query: str) -> list[tuple]:  # type: ignore[type-arg]
         return connection.execute(query).fetchall()
     finally:
         connection.close()
+
+
+# ---- what equality means -----------------------------------------------------------------------------------------
+
+
+@asynchronous
+async def test_processes_that_mean_different_things_by_a_class_find_out_before_they_write_or_search(path: Path) -> None:
+    store = await SqliteStore.open(path)
+    one = await Vault.open(store, provider(), CLASSES, sources("one"))
+    other = await _vault(path, "other", store.lock_descriptor)
+    one.configure(CLASSES, {"email": "lower case"})
+    other.configure(CLASSES, {"email": "as it is", "phone": "digits"})
+    await other.settle(["email"])  # there is no value yet: nothing that could be missed
+    assert not other.settled(["email"])
+    await one.tokenise([("email", b"ann")])
+    assert one.settled(["email"]) and one.recall("class email") == "lower case"
+    for _ in range(2):
+        with pytest.raises(StoreFault, match="made from lower case, by this process's policy from as it is"):
+            await other.settle(["email", "phone"])
+        with pytest.raises(StoreFault, match="class 'email'"):
+            await other.tokenise([("email", b"bob")])
+        assert not other.settled(["email"])
+    await other.tokenise([("phone", b"1"), ("street", b"x")])
+    assert other.settled(["phone", "street"])
+    assert not [row for row in await one.audit.tail(10) if row.event.action == "write"]
+    await one.close()
+    await other.close()

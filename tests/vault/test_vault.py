@@ -13,7 +13,7 @@ from proxy import tokens
 from proxy.errors import Bug, Unavailable
 from proxy.vault.chain import AuditEvent
 from proxy.vault.committer import Limits
-from proxy.vault.faults import Damaged, KeyFault, OverBudget
+from proxy.vault.faults import Damaged, KeyFault, OverBudget, StoreFault
 from proxy.vault.memory import MemoryStore
 from proxy.vault.opening import Opened
 from proxy.vault.vault import Absent, Entry, Erased, Mode, Vault
@@ -387,7 +387,8 @@ async def test_a_class_is_remembered_with_its_first_value(shelf: Shelf) -> None:
         await vault.tokenise([("email", ANN)])
         assert vault.recall("class email") == "values as they are" and vault.recall("class phone") is None
         vault.configure({}, {"email": "another"})
-        await vault.tokenise([("email", BOB)])
+        with pytest.raises(StoreFault, match=r"class 'email' are made from values as they are, .* from another"):
+            await vault.tokenise([("email", BOB)])
     async with opened(shelf) as vault:
         assert vault.recall("class email") == "values as they are"
 

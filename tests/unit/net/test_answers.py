@@ -162,6 +162,20 @@ async def test_a_search_gives_turns_to_others(it: Scene) -> None:
     assert others > 5
 
 
+@scene
+async def test_a_search_of_a_class_that_means_something_else_to_another_process_is_refused(it: Scene) -> None:
+    it.vault.configure({}, {"email": "lower case"})
+    request = Find((item("a@b.c"),), context())
+    assert not it.at_hand(request)
+    await it.ask(request)  # there are no values that could be missed
+    it.store.known["class email"] = "as they are"
+    with pytest.raises(Unavailable, match="class 'email' are made from as they are"):
+        await it.ask(request)
+    it.vault.configure({}, {"email": "as they are"})
+    await it.ask(request)
+    assert it.at_hand(request)
+
+
 # ---- values
 
 
