@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _common(parser, None, False)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add(commands, "run", "serve clients until a signal stops it", run, "run -c pgveil.yaml")
+    serve = _add(commands, "run", "serve clients until a signal stops it", run, "run -c pgveil.yaml")
+    text = "take the place of the pgveil that listens there, without losing a connection"
+    serve.add_argument("--takeover", action="store_true", help=text)
     _add(commands, "check", "check configuration and policy against the live catalog", check, "check --json")
     demo = _add(
         commands, "demo", "a whole demonstration, with a database and a vault of its own", demonstrate, "demo --once"
@@ -185,8 +188,10 @@ def run(arguments: argparse.Namespace) -> int:
     from proxy.boot import serve
 
     settings = _settings(arguments)
+    if arguments.takeover:
+        settings = replace(settings, takeover=True)
     setup(settings.log.format, settings.log.level)
-    _run(serve(settings, open_store, _say))
+    run_loop(serve(settings, open_store, _say))
     return DONE
 
 
@@ -195,7 +200,7 @@ def check(arguments: argparse.Namespace) -> int:
     from proxy.net.check import exit_code
 
     settings = _settings(arguments)
-    findings = _run(check_all(settings, open_store))
+    findings = run_loop(check_all(settings, open_store))
     faults = [each for each in findings if each.severity == "fault"]
     if arguments.json:
         print(json.dumps({"ok": not faults, "findings": [each.as_json() for each in findings]}, indent=2))
@@ -237,7 +242,7 @@ def keys_list(arguments: argparse.Namespace) -> int:
         finally:
             await store.close()
 
-    _print_rows(_run(read()), arguments)
+    _print_rows(run_loop(read()), arguments)
     return DONE
 
 
@@ -253,7 +258,7 @@ def vault_stats(arguments: argparse.Namespace) -> int:
         finally:
             await store.close()
 
-    schema, rows = _run(read())
+    schema, rows = run_loop(read())
     if arguments.json:
         print(json.dumps({"schema": schema, "classes": rows}, indent=2))
     else:
@@ -274,7 +279,7 @@ def vault_migrate(arguments: argparse.Namespace) -> int:
         finally:
             await store.close()
 
-    schema = _run(migrate())
+    schema = run_loop(migrate())
     print(json.dumps({"schema": schema}) if arguments.json else f"schema {schema}")
     return DONE
 
@@ -314,7 +319,7 @@ def policy_explain(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     _, policy = read_policy(settings)
     text = sys.stdin.buffer.read()
-    catalog = _run(catalog_reader(settings).read(arguments.database))
+    catalog = run_loop(catalog_reader(settings).read(arguments.database))
     found = explain(text, snapshot(catalog, policy, 1), arguments.user)
     if arguments.json:
         print(json.dumps(found.as_json(), indent=2))
@@ -346,7 +351,7 @@ def _audit(arguments: argparse.Namespace, question: Callable[[Any], Coroutine[An
         finally:
             await store.close()
 
-    _print_rows(_run(read()), arguments)
+    _print_rows(run_loop(read()), arguments)
     return DONE
 
 
@@ -367,7 +372,7 @@ def audit_export(arguments: argparse.Namespace) -> int:
         finally:
             await store.close()
 
-    _run(export())
+    run_loop(export())
     return DONE
 
 
@@ -412,7 +417,7 @@ def audit_verify(arguments: argparse.Namespace) -> int:
         finally:
             await store.close()
 
-    verdict = _run(verify())
+    verdict = run_loop(verify())
     faults = [{"writer": f.writer, "sequence": f.sequence, "what": f.what} for f in verdict.faults]
     if arguments.json:
         print(json.dumps({"rows": verdict.rows, "faults": faults, "heads": [str(head) for head in verdict.heads]}))
@@ -445,16 +450,17 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         raise Faults([Fault(str(path), 0, f"the configuration can't be read: {why}")]) from None
 
 
-async def open_store(settings: Settings, read_only: bool = False) -> Store:
-    """The store that `vault:` names. Raises StoreFault, Unavailable."""
+async def open_store(settings: Settings, read_only: bool = False, lock: int | None = None) -> Store:
+    """The store that `vault:` names. lock: of the vault, as another process of this pgveil gave it. Raises StoreFault,
+    Unavailable."""
     from proxy.vault.sqlite import SqliteStore
 
     if settings.vault.scheme != "sqlite":
         raise VaultFault("vault", f"{settings.vault.scheme}: stores are not there yet; use sqlite:////path")
-    return await SqliteStore.open(Path(settings.vault.file), read_only)
+    return await SqliteStore.open(Path(settings.vault.file), read_only, lock)
 
 
-def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+def run_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """On uvloop where there is one."""
     try:
         from uvloop import new_event_loop

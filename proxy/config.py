@@ -32,6 +32,7 @@ from proxy.kinds import (
     UPSTREAM,
     UPSTREAM_QUERY,
     VAULT,
+    WORKERS,
     KeySource,
     Kind,
     Place,
@@ -254,6 +255,16 @@ class Settings:
     keys: KeySource = setting(KEYS, "where the key comes from that wraps all keys: file:PATH, env:NAME, …")
     admin: Endpoint | None = setting(
         ADMIN, f"where metrics, health and the API are served; `{OFF}`: nowhere", "127.0.0.1:9187"
+    )
+    workers: int = setting(
+        WORKERS,
+        "processes that serve links; `auto`: as many as there are processors. One more watches over them, from 2 on",
+        "1",
+    )
+    takeover: bool = setting(
+        BOOLEAN,
+        "take the place of the pgveil that listens here, as `run --takeover` does, without losing a connection",
+        "false",
     )
     enforcement: Enforcement = setting(
         choice(get_args(Enforcement)),

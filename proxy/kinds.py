@@ -14,6 +14,7 @@ from proxy.endpoints import Endpoint, Tcp, Unix, Url, read_endpoint, read_url, s
 
 DEFAULT_PORT: Final = 6432
 POSTGRES_PORT: Final = 5432
+MOST_WORKERS: Final = 64  # each has a seat at the vault, and reads every catalog
 
 TlsMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
 # As libpq has them.
@@ -204,6 +205,17 @@ def read_path(text: str, place: Place) -> str:
     return place.path(text)
 
 
+def read_workers(text: str, place: Place) -> int:
+    """`auto`: one a processor that this process may use."""
+    if text != "auto":
+        found = integer(1, MOST_WORKERS).read(text, place)
+        assert isinstance(found, int)
+        return found
+    own = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return min(len(own), MOST_WORKERS)
+
+
+WORKERS: Final = Kind("number, or auto", read_workers)
 BOOLEAN: Final = Kind("true or false", read_boolean)
 PATH: Final = Kind("path", read_path)
 PATHS: Final = Kind("path", read_path, many=True)

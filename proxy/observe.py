@@ -74,6 +74,7 @@ FACTS: Final[dict[str, Fact]] = {
     "head": _word("end of the audit trail, as `audit verify --head` takes it", 200),
     "version": _word("of pgveil, a server or the protocol"),
     "pid": Fact(int, "process"),
+    "worker": Fact(int, "number of a worker process"),
     "signal": _word("signal"),
     "dropped": _word("facts that were not fit to be logged", 500),
 }
@@ -220,6 +221,7 @@ class Metric:
     help: str
     labels: Mapping[str, tuple[str, ...] | int]
     buckets: tuple[float, ...] = ()
+    mode: Literal["sum", "min", "max"] = "sum"  # of a gauge: what several processes of one pgveil have together
 
     @property
     def full_name(self) -> str:
@@ -235,8 +237,8 @@ def _counter(name: str, help: str, **labels: tuple[str, ...] | int) -> Metric:
     return Metric(name, "counter", help, labels)
 
 
-def _gauge(name: str, help: str, **labels: tuple[str, ...] | int) -> Metric:
-    return Metric(name, "gauge", help, labels)
+def _gauge(name: str, help: str, mode: Literal["sum", "min", "max"] = "sum", **labels: tuple[str, ...] | int) -> Metric:
+    return Metric(name, "gauge", help, labels, mode=mode)
 
 
 def _latency(name: str, help: str, **labels: tuple[str, ...] | int) -> Metric:
@@ -294,14 +296,16 @@ METRICS: Final[tuple[Metric, ...]] = (
         direction=("to_server", "to_client"),
     ),
     _counter("policy_reloads", "Times that policy files were read, by outcome.", outcome=("loaded", "same", "failed")),
-    _gauge("policy_loaded_timestamp_seconds", "When the policy in use was loaded, seconds since 1970."),
+    _gauge("policy_loaded_timestamp_seconds", "When the policy in use was loaded, seconds since 1970.", "min"),
     _counter(
         "certificate_reloads",
         "Times that changed certificate files were read, by outcome.",
         outcome=("loaded", "failed"),
     ),
     _counter("catalog_refreshes", "Times that the catalog was read, by outcome.", outcome=("loaded", "failed")),
-    _gauge("catalog_drift", "Protected columns that the catalog does not have as the policy says."),
+    _gauge("catalog_drift", "Protected columns that the catalog does not have as the policy says.", "max"),
+    _gauge("workers", "Processes that serve links, of those that `workers` asks for."),
+    _counter("workers_lost", "Worker processes that ended without being asked to; each is started again."),
     _counter("errors", "Errors that should not be, by kind.", kind=50),
 )
 

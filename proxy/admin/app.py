@@ -28,17 +28,23 @@ LONGEST_REQUEST: Final = 30.0
 # Connections at once, each with a thread: an orchestrator and some scrapers have a handful.
 MOST_CONNECTIONS: Final = 64
 
+Metrics = Callable[[], CollectorRegistry]
+POLL: Final = 0.1  # seconds until it sees that it is to end
 # (ready, details): details are JSON values without personal data.
 Readiness = Callable[[], tuple[bool, Mapping[str, object]]]
 
 
 @final
 class Admin:
-    """registry: what /metrics shows. ready: asked on each /readyz, from another thread."""
+    """metrics: what /metrics shows, asked for it from another thread. ready: likewise, on each /readyz. given: a socket
+    that listens on the address already."""
 
-    def __init__(self, endpoint: Endpoint, registry: CollectorRegistry, ready: Readiness) -> None:
+    def __init__(
+        self, endpoint: Endpoint, metrics: Metrics, ready: Readiness, given: socket.socket | None = None
+    ) -> None:
         self._endpoint = endpoint
-        self._registry = registry
+        self._metrics = metrics
+        self._given = given
         self._ready = ready
         self._server: ThreadingHTTPServer | None = None
 
@@ -48,20 +54,26 @@ class Admin:
             raise Unavailable("the admin port", "it must be host:port")
         handler = type("Handler", (_Handler,), {"admin": self, "timeout": REQUEST_TIMEOUT})
         try:
-            self._server = _Server((self._endpoint.host, self._endpoint.port), handler)
+            self._server = _Server((self._endpoint.host, self._endpoint.port), handler, self._given)
         except OSError as error:
             raise Unavailable(f"the admin address {self._endpoint}", error.strerror or "can't listen") from None
-        threading.Thread(target=self._server.serve_forever, name="admin", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL,), name="admin", daemon=True).start()
+
+    @property
+    def socket(self) -> socket.socket | None:
+        """What listens; for another process."""
+        return None if self._server is None else self._server.socket
 
     def stop(self) -> None:
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
+            self._server = None
 
     def page(self, path: str) -> tuple[int, str, bytes]:
         """Status, content type and body for a GET."""
         if path == "/metrics":
-            return 200, CONTENT_TYPE_LATEST, generate_latest(self._registry)
+            return 200, CONTENT_TYPE_LATEST, generate_latest(self._metrics())
         if path == "/healthz":
             return 200, "application/json", b'{"status": "ok"}\n'
         if path == "/readyz":
@@ -79,10 +91,16 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(
+        self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], given: socket.socket | None = None
+    ) -> None:
         self.address_family = _family(address[0])
         self.open: dict[socket.socket, float] = {}  # connection -> when it came, oldest first
-        super().__init__(address, handler)
+        super().__init__(address, handler, given is None)
+        if given is not None:
+            self.socket.close()
+            self.socket = given
+            self.server_name, self.server_port = address
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
         """A thread for each, so there is a bound. Over it the oldest go: a scraper's take milliseconds, those that

@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Final, Literal, final
 
 from proxy.errors import Refusal
+from proxy.net.notices import Bus, Notice
 from proxy.net.tasks import failed
 from proxy.net.worlds import Worlds
 from proxy.observe import count, note, took
@@ -60,15 +61,16 @@ ACTIONS: Final[Mapping[Level, str]] = {"reveal": "revealed", "mask": "masked", "
 @final
 class Answers:
     """analysers: where plans are made, off the loop: of short texts, of long ones. analyse_timeout: seconds a plan may
-    take."""
+    take. others: processes of this pgveil that have to know what links of this one have changed."""
 
     def __init__(
-        self, vault: Vault, worlds: Worlds, analysers: tuple[Executor, Executor], analyse_timeout: float
+        self, vault: Vault, worlds: Worlds, analysers: tuple[Executor, Executor], analyse_timeout: float, others: Bus
     ) -> None:
         self._vault = vault
         self._worlds = worlds
         self._analysers = analysers
         self._analyse_timeout = analyse_timeout
+        self._others = others
 
     # ---- asked by links
 
@@ -93,9 +95,8 @@ class Answers:
             return WAIT if world is None else (world, ())
         if isinstance(request, DatabasesChanged):
             self._worlds.databases_changed(request.own)
-            return None, ()
-        if isinstance(request, CatalogMoved):
-            return None, ()
+        if isinstance(request, DatabasesChanged | CatalogMoved):
+            return WAIT if self._others.peers else (None, ())
         return WAIT
 
     async def later(self, request: Request) -> Answer:
@@ -112,6 +113,12 @@ class Answers:
             await self.record(
                 [_event(request.context, request.action, request.outcome, c) for c in request.classes or ("",)]
             )
+            return None, ()
+        if isinstance(request, CatalogMoved):
+            await self._others.tell(Notice("moved", request.database))
+            return None, ()
+        if isinstance(request, DatabasesChanged):
+            await self._others.tell(Notice("databases", request.own))
             return None, ()
         assert isinstance(request, Find)  # of the rest `now` waits for nothing
         return await self._find_many(request)
@@ -134,7 +141,13 @@ class Answers:
     async def _load(self, request: LoadCatalog) -> object:
         if not self._worlds.protects(request.database):
             return None
-        return await self._worlds.load(request.database, request.fresh, request.doubted)
+        if not request.changed:
+            return await self._worlds.load(request.database, request.fresh, request.doubted)
+        others = self._others.tell(Notice("catalog", request.database))
+        for outcome in await asyncio.gather(self._worlds.reread(request.database), others, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return await self._worlds.load(request.database, False)
 
     async def _analyse(self, request: Analyse) -> Plan | Failure:
         began = perf_counter()
@@ -248,8 +261,9 @@ class Answers:
 
     def _revealed(self, request: Reveal, opened: Opened) -> Answer:
         """What may be seen, and the events that say so."""
-        if request.mixed:
-            self._worlds.mixed(request.context.principal.database, request.mixed)
+        database = request.context.principal.database
+        if request.mixed and self._worlds.mixed(database, request.mixed):
+            self._others.mention(Notice("mixed", database, tuple(request.mixed)))
         showing = _Showing(self._worlds.policy.classes, request.context, self._vault)
         clear = showing.clear(opened)
         tokens: dict[bytes, Shown] = {}
@@ -271,8 +285,9 @@ class Answers:
             return
         ours = {*opened.absent, *opened.erased, *[token for each in opened.values.values() for token in each]}
         strays = {name for name, token in request.tokens if name and token not in ours}
-        if strays:
-            self._worlds.strayed(request.context.principal.database, strays)
+        database = request.context.principal.database
+        if strays and self._worlds.strayed(database, strays):
+            self._others.mention(Notice("strayed", database, tuple(strays)))
 
 
 @final

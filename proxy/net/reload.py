@@ -39,11 +39,17 @@ class PolicyFiles:
     def look(self, forced: bool = False) -> None:
         """Read the files; take the policy over if it is another and sound. forced: without waiting for a second look,
         and say so even if it is the same."""
+        found = self.news(forced)
+        if found is not None:
+            self.take(found)
+
+    def news(self, forced: bool = False) -> Sources | None:
+        """The files, if they are to be taken over: another policy than that in use, and a sound one."""
         try:
             sources = policy_sources(self._settings)
             settled, self._seen = sources == self._seen, sources
             if not forced and (sources == self._sources or not settled):
-                return
+                return None
             self._sources = sources
             _refuse_empty(sources)
             policy = load(sources)
@@ -51,20 +57,34 @@ class PolicyFiles:
         except Faults as faults:
             if isinstance(faults, ConfigFaults):
                 self._sources = self._seen = None
-            self._bad(tuple(str(fault) for fault in faults.faults))
-            return
+            self.bad(tuple(str(fault) for fault in faults.faults))
+            return None
         self.faults = ()
         if policy.digest == self.policy.digest:
             count("policy_reloads", outcome="same")
             log("policy-same", digest=policy.digest[:64])
-            return
+            return None
+        return sources
+
+    def judge(self, sources: Sources) -> tuple[str, ...]:
+        """Faults of files that another process has read."""
+        try:
+            refuse_other_forms(load(sources), recall=self._recall)
+        except Faults as faults:
+            return tuple(str(fault) for fault in faults.faults)
+        return ()
+
+    def take(self, sources: Sources) -> None:
+        """Their policy is the one in use from now on."""
+        policy = load(sources)
         self.policy = policy
+        self.faults = ()
         count("policy_reloads", outcome="loaded")
         set_gauge("policy_loaded_timestamp_seconds", time.time())
         log("policy-loaded", digest=policy.digest[:64])
         self._changed(policy)
 
-    def _bad(self, faults: tuple[str, ...]) -> None:
+    def bad(self, faults: tuple[str, ...]) -> None:
         """Told once for each new set of faults, not at every look."""
         if faults == self.faults:
             return

@@ -62,6 +62,8 @@ class Worlds:
         # a reading that began after it. What was known goes on until then, for links that are there.
         self._stale: dict[str, int] = {}
         self._version = 0
+        # Called when a change of a database's catalog could not be read: its links know less than there is.
+        self.forsaken: Callable[[str], None] = lambda database: None
 
     @property
     def all(self) -> tuple[World, ...]:
@@ -95,6 +97,28 @@ class Worlds:
         self._changes += 1
         others = (self._worlds.keys() | self._reading.keys()) - {own}
         self._stale.update(dict.fromkeys(others, self._changes))
+
+    async def reread(self, database: str) -> None:
+        """Its catalog has changed. Raises Unavailable; then whoever comes waits for a reading that succeeds, and those
+        that are there are forsaken."""
+        if database not in self._worlds and database not in self._reading:
+            return
+        try:
+            await self.load(database, True)
+        except Unavailable:
+            self._changes += 1
+            self._stale[database] = self._changes
+            self.forsaken(database)
+            raise
+
+    def moved(self, database: str) -> None:
+        """DDL elsewhere, in another process."""
+        world = self._worlds.get(database)
+        if world is not None:
+            world.moved = True
+        elif database in self._reading:
+            self._changes += 1
+            self._stale[database] = self._changes
 
     async def load(self, database: str, fresh: bool, doubted: bool = False) -> World:
         """The database's world; `fresh`: with a catalog read from now on, or (doubted) from soon on. Raises
@@ -167,6 +191,8 @@ class Worlds:
         mixed = self._leftovers.of(database) | self._strays.get(database, frozenset())
         laid = snapshot(catalog, self.policy, self._version, mixed, self.strangers.of(database))
         world = World(self.policy, laid, self._version, self._plans, self._pooling.get(database, DIRECT))
+        before = self._worlds.get(database)
+        world.moved = before is not None and before.moved  # seen while this one was being read
         self._worlds[database] = world
         count("catalog_refreshes", outcome="loaded")
         for drift in world.snapshot.drift:
@@ -195,17 +221,21 @@ class Worlds:
 
     # ---- rows from before
 
-    def mixed(self, database: str, labels: Collection[str]) -> None:
-        """Values that are no tokens were seen in these columns."""
-        if self._leftovers.seen(database, labels):
+    def mixed(self, database: str, labels: Collection[str]) -> bool:
+        """Values that are no tokens were seen in these columns. True: that is news."""
+        news = self._leftovers.seen(database, labels)
+        if news:
             self._lay_again(database)
+        return news
 
-    def strayed(self, database: str, classes: Collection[str]) -> None:
-        """Tokens that are none of the vault's were seen in columns of these classes."""
+    def strayed(self, database: str, classes: Collection[str]) -> bool:
+        """Tokens that are none of the vault's were seen in columns of these classes. True: that is news."""
         world = self._worlds.get(database)
         found = [] if world is None else [c.label for c in comparable(world.snapshot) if c.class_name in classes]
-        if self._keep_strays(database, found):
+        news = self._keep_strays(database, found)
+        if news:
             self._lay_again(database)
+        return news
 
     def _keep_strays(self, database: str, labels: Collection[str]) -> bool:
         """True: that is news."""

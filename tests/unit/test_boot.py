@@ -3,18 +3,21 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from proxy import boot
+from proxy import boot, front
 from proxy.admin.app import Admin
-from proxy.boot import refuse_unsupported, serve
+from proxy.boot import OpenStore, refuse_unsupported, serve
 from proxy.config import Settings, read
 from proxy.documents import Faults
+from proxy.endpoints import Endpoint
 from proxy.errors import Unavailable
+from proxy.net.handover import Handover
+from proxy.net.listen import Listening
 from proxy.vault.faults import KeyFault
 from proxy.vault.keys import new_key_document
 from proxy.vault.memory import MemoryStore
@@ -55,8 +58,36 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def opening(store: Store) -> Callable[[Settings], Any]:
-    async def open_store(_: Settings) -> Store:
+class Sockets:
+    """The kernel's part of it. taken: an address that somebody has. opened: what was listened on."""
+
+    def __init__(self) -> None:
+        self.taken = ""
+        self.opened: list[Listening] = []
+
+    def listen(self, endpoints: Iterable[Endpoint], given: object) -> list[Listening]:
+        if self.taken:
+            raise Unavailable(f"the address {self.taken}")
+        self.opened = [Listening(each, [socket.socket()]) for each in endpoints]
+        return self.opened
+
+
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> Sockets:
+    """Nobody else is there whose place could be taken, and nobody comes."""
+    made = Sockets()
+
+    async def meet(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(front, "listen", made.listen)
+    monkeypatch.setattr(boot, "meet", meet)
+    monkeypatch.setattr(Handover, "open", lambda *_: None)
+    return made
+
+
+def opening(store: Store) -> OpenStore:
+    async def open_store(settings: Settings, read_only: bool = False, lock: int | None = None) -> Store:
         return store
 
     return open_store
@@ -94,7 +125,7 @@ def test_all_of_them_are_named_at_once(tmp_path: Path) -> None:
 
 
 @asynchronous
-async def test_it_serves_and_hears_signals(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_it_serves_and_hears_signals(base: Path, sockets: Sockets, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "pgveil")
     loop, store, said = Opener(), Store(), list[str]()
     given = settings(base, "policy_poll: 0.1", NOSUCH="x")
@@ -107,12 +138,14 @@ async def test_it_serves_and_hears_signals(base: Path, caplog: pytest.LogCapture
     await until(lambda: any(record.msg == "policy-same" for record in caplog.records))
     os.kill(os.getpid(), signal.SIGTERM)
     await running
-    assert store.closed == 1 and loop.opened[0].closed
+    assert store.closed == 1 and loop.opened[0].closed and not sockets.opened[0].sockets
     assert any(record.msg == "setting-warning" for record in caplog.records)
 
 
 @asynchronous
-async def test_a_policy_that_changes_is_taken_over(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_policy_that_changes_is_taken_over(
+    base: Path, sockets: Sockets, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO", "pgveil")
     Opener()
     said: list[str] = []
@@ -128,7 +161,9 @@ async def test_a_policy_that_changes_is_taken_over(base: Path, caplog: pytest.Lo
 
 
 @asynchronous
-async def test_keys_that_are_not_the_vaults_close_it(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_keys_that_are_not_the_vaults_close_it(
+    base: Path, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Opener()
     store, said = Store(), list[str]()
     monkeypatch.setenv("KEY", "{}")
@@ -138,8 +173,8 @@ async def test_keys_that_are_not_the_vaults_close_it(base: Path, monkeypatch: py
 
 
 @asynchronous
-async def test_an_address_that_is_taken_closes_all(base: Path) -> None:
-    Opener(taken=6432)
+async def test_an_address_that_is_taken_closes_all(base: Path, sockets: Sockets) -> None:
+    sockets.taken = "127.0.0.1:6432"
     store = Store()
     with pytest.raises(Unavailable, match="6432"):
         await serve(settings(base), opening(store), lambda _: None)
@@ -148,7 +183,7 @@ async def test_an_address_that_is_taken_closes_all(base: Path) -> None:
 
 @asynchronous
 async def test_faults_come_before_anything_is_opened(base: Path) -> None:
-    async def never(_: Settings) -> Store:
+    async def never(settings: Settings, read_only: bool = False, lock: int | None = None) -> Store:
         raise AssertionError("opened")
 
     (base / "policy.yaml").unlink()
@@ -167,7 +202,9 @@ async def test_faults_of_all_files_come_at_once(base: Path) -> None:
 
 
 @asynchronous
-async def test_certificates_are_read_again_on_a_signal(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_certificates_are_read_again_on_a_signal(
+    base: Path, sockets: Sockets, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO", "pgveil")
     Opener()
     said: list[str] = []
@@ -183,19 +220,21 @@ async def test_certificates_are_read_again_on_a_signal(base: Path, caplog: pytes
 
 
 @asynchronous
-async def test_the_admin_port_tells_of_all_parts(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_admin_port_tells_of_all_parts(base: Path, sockets: Sockets, monkeypatch: pytest.MonkeyPatch) -> None:
     Opener()
     started: list[Admin] = []
     stopped: list[Admin] = []
     monkeypatch.setattr(Admin, "start", lambda admin: started.append(admin))
     monkeypatch.setattr(Admin, "stop", lambda admin: stopped.append(admin))
+    monkeypatch.setattr(Admin, "socket", None)
     said: list[str] = []
     given = settings(base, ADMIN="127.0.0.1:9187")
     running = asyncio.get_running_loop().create_task(serve(given, opening(Store()), said.append))
     await until(lambda: said)
-    status, _, body = started[0].page("/readyz")
+    page = asyncio.get_running_loop().run_in_executor
+    status, _, body = await page(None, started[0].page, "/readyz")
     assert status == 200 and b'"policy": {"digest": "' in body and b'"faults": []' in body and b'"vault": true' in body
-    assert b"pgveil_open_links" in started[0].page("/metrics")[2]
+    assert b"pgveil_open_links" in (await page(None, started[0].page, "/metrics"))[2]
     os.kill(os.getpid(), signal.SIGTERM)
     await running
     assert stopped == started

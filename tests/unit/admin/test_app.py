@@ -19,7 +19,7 @@ from proxy.observe import REGISTRY
 def admin(ready: bool = True, details: Mapping[str, object] | None = None) -> Admin:
     registry = CollectorRegistry()
     Counter("shown", "For the test.", registry=registry).inc()
-    return Admin(Tcp("127.0.0.1", 1), registry, lambda: (ready, details or {}))
+    return Admin(Tcp("127.0.0.1", 1), lambda: registry, lambda: (ready, details or {}))
 
 
 def ask(request: bytes, of: Admin | None = None) -> tuple[str, Mapping[str, str], bytes]:
@@ -80,7 +80,7 @@ def test_an_address_that_can_not_be_had(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(Unavailable, match=r"the admin address 127\.0\.0\.1:1 is not reachable: Address already"):
         admin().start()
     with pytest.raises(Unavailable, match="host:port"):
-        Admin(Unix("/run"), CollectorRegistry(), lambda: (True, {})).start()
+        Admin(Unix("/run"), CollectorRegistry, lambda: (True, {})).start()
     admin().stop()
 
 

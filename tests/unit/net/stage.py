@@ -13,6 +13,7 @@ from proxy.endpoints import Url
 from proxy.errors import Unavailable
 from proxy.net.answers import Answers
 from proxy.net.link import Link
+from proxy.net.notices import Bus, Notice
 from proxy.net.tasks import Tasks
 from proxy.net.tls import Handshake, Identity
 from proxy.net.upstream import Upstream
@@ -266,6 +267,10 @@ def modes(rules: Policy) -> dict[str, Mode]:
     return {name: each.tokens for name, each in rules.classes.items()}
 
 
+async def heed_nothing(notice: Notice) -> None:
+    """There are no others."""
+
+
 class Stage:
     """One link and all around it. `close` at the end."""
 
@@ -276,7 +281,7 @@ class Stage:
         self.shelf = Shelf(catalog())
         self.tasks = Tasks()
         self.worlds = Worlds(self.shelf, policy(rules), 100, self._changed, self.tasks, vault)
-        self.answers = Answers(vault, self.worlds, (Inline(), Inline()), 5.0)
+        self.answers = Answers(vault, self.worlds, (Inline(), Inline()), 5.0, Bus(heed_nothing, self.tasks))
         self.upstreams = Upstreams([Upstream("db", 5432, "disable", None, 5.0)])
         self.over: list[Link] = []
         session = Session("10.0.0.1", tls=identity is not None, limits=limits)

@@ -10,6 +10,7 @@ import pytest
 from proxy import tokens
 from proxy.errors import Refusal, Unavailable
 from proxy.net.answers import PENDING, SHORT, TURN, Answers
+from proxy.net.notices import Bus, Peer
 from proxy.net.tasks import Tasks
 from proxy.net.worlds import Worlds
 from proxy.observe import REGISTRY
@@ -17,6 +18,7 @@ from proxy.policy.access import Access
 from proxy.session.effects import (
     Analyse,
     Audit,
+    CatalogMoved,
     Context,
     DatabasesChanged,
     Failure,
@@ -34,7 +36,7 @@ from proxy.session.effects import (
 from proxy.sql.plan import Plan
 from proxy.vault.chain import AuditEvent
 from proxy.vault.vault import Vault
-from tests.unit.net.stage import Inline, Shelf, Store, catalog, modes, policy
+from tests.unit.net.stage import Inline, Shelf, Store, catalog, heed_nothing, modes, policy, turns, until
 from tests.unit.session import driver
 from tests.vault.kit import asynchronous, provider, sources
 
@@ -60,7 +62,8 @@ class Scene:
         self.tasks = Tasks()
         self.shelf = Shelf(catalog())
         self.worlds = Worlds(self.shelf, policy(text), 100, lambda _: None, self.tasks, vault)
-        self.answers = Answers(vault, self.worlds, analysers, 0.01)
+        self.others = Bus(heed_nothing, self.tasks)
+        self.answers = Answers(vault, self.worlds, analysers, 0.01, self.others)
 
     async def ask(self, request: Request) -> tuple[Any, Sequence[AuditEvent]]:
         """At once if it is at hand, as a link does it."""
@@ -356,3 +359,43 @@ def test_notes_and_errors_become_metrics() -> None:
     assert REGISTRY.get_sample_value("pgveil_refusals_total", {"code": "syntax"}) == before + 1
     answers.broken(Refusal("syntax", "x"))
     assert REGISTRY.get_sample_value("pgveil_errors_total", {"kind": "Refusal"})
+
+
+@scene
+async def test_others_are_told_before_the_answer(it: Scene) -> None:
+    """What the others say is in the hands of the test."""
+    told: list[Any] = []
+    peer = Peer(told.append, 60.0)
+    await it.ask(LoadCatalog("shop", False))
+    it.others.peers.append(peer)
+    for request in (CatalogMoved("shop"), DatabasesChanged("postgres"), LoadCatalog("shop", True, changed=True)):
+        waits = asyncio.get_running_loop().create_task(it.ask(request))
+        await until(lambda: told)
+        await turns()
+        assert not waits.done()
+        peer.known(told[0]["notice"])
+        await waits
+        told.clear()
+
+
+@scene
+async def test_nobody_has_an_answer_when_the_others_can_not_be_told(it: Scene) -> None:
+    peer = Peer(lambda message: None, 60.0, needed=True)
+    peer.gone()
+    await it.ask(LoadCatalog("shop", False))
+    it.others.peers.append(peer)
+    for request in (CatalogMoved("shop"), DatabasesChanged("postgres"), LoadCatalog("shop", True, changed=True)):
+        with pytest.raises(Unavailable, match="on its own"):
+            await it.ask(request)
+
+
+@scene
+async def test_ddl_is_read_back_here_and_there(it: Scene) -> None:
+    await it.ask(LoadCatalog("shop", False))
+    began = it.shelf.began
+    world, _ = await it.ask(LoadCatalog("shop", True, changed=True))
+    assert it.shelf.began == began + 1 and world is it.worlds.known("shop")
+    it.shelf.gone = True
+    with pytest.raises(Unavailable):
+        await it.ask(LoadCatalog("shop", True, changed=True))
+    assert it.worlds.known("shop") is None, "whoever comes waits for a reading that succeeds"

@@ -13,8 +13,9 @@ import pytest
 from proxy.config import read
 from proxy.errors import Refusal, Unavailable
 from proxy.net import server as module
+from proxy.net.notices import Notice
 from proxy.net.poolers import nothing_between
-from proxy.net.server import TURNED_AWAY, Server, _Arrival
+from proxy.net.server import TURNED_AWAY, Arrival, Server
 from proxy.net.upstream import Upstream
 from proxy.net.upstreams import Upstreams
 from proxy.net.worlds import Worlds
@@ -22,7 +23,6 @@ from proxy.observe import REGISTRY
 from proxy.vault.vault import Vault
 from proxy.wire import messages as m
 from tests.unit.net.stage import Net, Shelf, Store, Transport, catalog, modes, policy, turns, until
-from tests.unit.net.test_listen import Opener
 from tests.unit.session import driver
 from tests.unit.session.driver import error, query
 from tests.vault.kit import asynchronous, provider, sources
@@ -37,16 +37,35 @@ keys: env:K
 """
 
 
+class Entrance:
+    """A door without addresses. taken: it can't be opened."""
+
+    def __init__(self) -> None:
+        self.taken = False
+        self.opened = self.closed = 0
+
+    async def open(self, tcp: object, unix: object) -> None:
+        if self.taken:
+            raise Unavailable("the address 127.0.0.1:6432")
+        self.opened += 1
+
+    def close(self) -> None:
+        self.closed += 1
+
+    async def settle(self) -> None:
+        return
+
+
 class Scene:
     def __init__(self, vault: Vault, store: Store, more: str) -> None:
         self.net = Net()
-        self.opener = Opener()
+        self.door = Entrance()
         self.said: list[str] = []
         self.store = store
         self.vault = vault
         settings = read(CONFIG + more, None, {})
         upstreams = Upstreams([Upstream("db", 5432, "disable", None, 5.0)])
-        self.server = Server(settings, vault, policy(), upstreams, self.said.append)
+        self.server = Server(settings, vault, policy(), upstreams, self.door, lambda: self.said.append("ready"))
         self.shelf = Shelf(catalog())
         server: Any = self.server
         server.worlds._reader = self.shelf
@@ -59,7 +78,7 @@ class Scene:
         await until(lambda: self.said)
 
     def arrives(self, unix: bool = False, peer: object = ("10.0.0.1", 5)) -> Transport:
-        arrival = _Arrival(self.server, unix)
+        arrival = self.server.arrivals[unix]()
         transport = Transport(arrival, peer)
         arrival.connection_made(transport)
         return transport
@@ -117,7 +136,7 @@ def metric(name: str, **labels: str) -> float:
 @scene("timeouts: {drain: 5s}\n")
 async def test_it_serves_until_it_is_stopped(it: Scene) -> None:
     await it.start()
-    assert it.said == ["ready: listening on 127.0.0.1:6432"] and it.opener.addresses == [("127.0.0.1", 6432)]
+    assert it.said == ["ready"] and it.door.opened == 1
     before = metric("links_total", outcome="closed")
     client, server = await it.logs_in()
     assert metric("open_links") == 1
@@ -126,7 +145,7 @@ async def test_it_serves_until_it_is_stopped(it: Scene) -> None:
     assert server.closing and metric("links_total", outcome="closed") == before + 1
     it.server.stop()
     await it.ends()
-    assert it.opener.opened[0].closed and not it.server._tasks._running
+    assert it.door.closed and not it.server._tasks._running
 
 
 @scene()
@@ -138,7 +157,7 @@ async def test_a_signal_stops_it(it: Scene) -> None:
 
 @scene()
 async def test_an_address_that_is_taken(it: Scene) -> None:
-    it.opener.taken = 6432
+    it.door.taken = True
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:6432"):
         await it.server.run()
     assert not it.said and not it.server._tasks._running
@@ -181,7 +200,55 @@ def test_draining_has_a_bound(stuck: bool, monkeypatch: pytest.MonkeyPatch) -> N
     test()
 
 
+@scene("timeouts: {drain: 5s}\n")
+async def test_links_of_a_process_whose_place_is_taken_go_on_to_their_end(it: Scene) -> None:
+    await it.start()
+    idle, _ = await it.logs_in()
+    it.server.succeeded()
+    await until(lambda: it.door.closed)
+    late = it.arrives()
+    await it.server._tick()
+    assert not idle.closing and not late.closing and not it.server.stopping
+    late.lose()
+    idle.lose()
+    await it.ends()
+
+
+@scene("timeouts: {drain: 5s}\n")
+async def test_a_signal_cuts_that_short(it: Scene) -> None:
+    await it.start()
+    idle, _ = await it.logs_in()
+    it.server.succeeded()
+    await until(lambda: it.door.closed)
+    it.server.stop()
+    await it.ends()
+    assert error(idle.take()[0])[b"C"] == b"57P01"
+
+
+@scene("timeouts: {drain: 0}\n")
+async def test_and_so_does_time(it: Scene) -> None:
+    await it.start()
+    idle, _ = await it.logs_in()
+    it.server.succeeded()
+    await it.ends()
+    assert error(idle.take()[0])[b"C"] == b"57P01"
+
+
 # ---- who gets in
+
+
+@scene("limits: {connections: 1}\n")
+async def test_places_of_other_processes_count(it: Scene) -> None:
+    await it.start()
+    for places, code in (((1, 0), b"53300"), ((1, 1), None)):
+        arrival = Arrival(it.server, False, places)
+        transport = Transport(arrival, ("10.0.0.1", 5))
+        arrival.connection_made(transport)
+        assert arrival.linked
+        it.says(transport, m.build_startup(m.PROTOCOL_3_0, [(b"user", b"shop")]))
+        assert [error(each)[b"C"] for each in transport.take()] == ([] if code is None else [code])
+        transport.lose()
+        await turns()
 
 
 @scene("limits: {connections: 1}\n")
@@ -377,3 +444,35 @@ async def test_links_are_counted_by_how_they_ended(it: Scene) -> None:
     it.server.stop()
     await it.ends()
     assert {kind: metric("links_total", outcome=kind) - before[kind] for kind in kinds} == dict.fromkeys(kinds, 1)
+
+
+# ---- what others tell
+
+
+@scene()
+async def test_what_other_processes_have_seen_counts_here(it: Scene) -> None:
+    await it.start()
+    client, _ = await it.logs_in()
+    heed, worlds, began = it.server.others.heed, it.server.worlds, it.shelf.began
+    await heed(Notice("catalog", "shop"))
+    assert it.shelf.began == began + 1
+    await heed(Notice("catalog", "unknown"))
+    await heed(Notice("moved", "shop"))
+    (world,) = worlds.all
+    assert it.shelf.began == began + 1 and world.moved
+    await heed(Notice("databases", "postgres"))
+    assert worlds.known("shop") is None
+    await heed(Notice("mixed", "shop", ("public.customers.email",)))
+    await heed(Notice("strayed", "shop", ("email",)))
+    assert not client.closing
+    client.lose()
+
+
+@scene()
+async def test_links_are_forsaken_when_a_change_can_not_be_read(it: Scene) -> None:
+    await it.start()
+    client, _ = await it.logs_in()
+    it.shelf.catalogs.clear()
+    await it.server.others.heed(Notice("catalog", "shop"))
+    assert error(client.take()[0])[b"C"] == b"57P03" and it.server.worlds.known("shop") is None
+    await turns()
