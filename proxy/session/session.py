@@ -258,7 +258,7 @@ class Session:
             return
         self._begun = True
         first.feed(data)
-        while state.phase == STARTUP and first.next():
+        while state.phase == STARTUP and self._packet():
             packet = first.packet
             request = messages.parse_startup(packet)
             if isinstance(request, messages.EncryptionRequest):
@@ -270,6 +270,15 @@ class Session:
                 state.phase = CLOSED
             else:
                 self._start(packet, request.params)
+
+    def _packet(self) -> bool:
+        """Whether there is a packet. To a length that can't be, the server says nothing (postmaster.c, COMMERROR): the
+        client may not speak this protocol, or has said Terminate before it began."""
+        try:
+            return self._first.next()
+        except ProtocolFault as fault:
+            self._end(fault)
+            return False
 
     def _encryption(self, code: int) -> None:
         """Bytes behind the request would have come before the handshake: refused (CVE-2021-23222's class)."""
@@ -445,11 +454,14 @@ class Session:
 
     def _fault(self, fault: ProtocolFault) -> None:
         """Tell the client with 08P01, log, end the link."""
+        if fault.side == "client" and self.state.phase != CLOSED:
+            self.state.tell_last(Refusal("protocol", f"protocol violation: {fault.what}"))
+        self._end(fault)
+
+    def _end(self, fault: ProtocolFault) -> None:
         state = self.state
         state.outcome = "fault"
         state.note("protocol-fault", {"side": fault.side, "what": fault.what})
-        if fault.side == "client" and state.phase != CLOSED:
-            state.tell_last(Refusal("protocol", f"protocol violation: {fault.what}"))
         state.close_both(f"protocol violation by the {fault.side}")
 
 

@@ -110,6 +110,7 @@ class Definitions:
             self._inherited(node, made, parents)
             return StatementPlan("create", effects=DDL, altered=(name,) if parents else ())
         self._checks(elements, Scope((self._range(made),)), {rule.column: rule.label for rule in rules.values()})
+        self._references(node, name, Scope((self._range(made),)))
         self._partition_key(node, Scope((self._range(made),)))
         tables = (f"{name[0]}.{name[1]}",) if rules else ()
         if node.flag("if_not_exists") and name in self._tables.snapshot.relations:
@@ -209,6 +210,25 @@ class Definitions:
             if isinstance(held, Held):
                 predicates.comparable(held.column)
 
+    def _references(self, node: Node, name: Name, scope: Scope) -> None:
+        """Foreign keys of a table, of columns that they name: rows of the other table are found by what lies in this
+        one, so both hold tokens that compare as their values do, or neither does. Raises Refusal."""
+        for element in walk(node):
+            keys = [element] if element.kind == "Constraint" else element.nodes("constraints")
+            own = [element.text("colname")] if element.kind == "ColumnDef" else element.strings("fk_attrs")
+            for key in keys if own else ():
+                other = key.part("pktable", "RangeVar") if key.text("contype") == "CONSTR_FOREIGN" else None
+                there = ("", "") if other is None else self._tables.named(other)
+                for left, right in zip(own, key.strings("pk_attrs"), strict=False) if there[0] else ():
+                    _tied(self._held(name, left, name, scope), self._held(there, right, name, scope), there, right)
+
+    def _held(self, table: Name, column: str, defined: Name, scope: Scope) -> ProtectedColumn | None:
+        """What protects a column of a table; scope: of the one that is defined."""
+        if table != defined:
+            return self._tables.snapshot.protected_tables.get(table, {}).get(column)
+        held = column_of(column, scope.ranges)
+        return held.column if isinstance(held, Held) else None
+
     def _partition_key(self, node: Node, scope: Scope) -> None:
         """PARTITION BY: rows lie where their tokens say, which only HASH does not mind."""
         key = node.part("partspec", "PartitionSpec")
@@ -232,6 +252,8 @@ class Definitions:
         if self._is_view(name):
             self._view_defaults(relation, commands)
         closing = [(command, self._command(command, name, rules, scope)) for command in commands]
+        if scope.ranges or not rules:
+            self._references(node, name, scope)
         done = StatementPlan("alter", (f"{name[0]}.{name[1]}",), effects=DDL)
         if all(command.text("subtype") == "AT_AddColumn" for command, others in closing if others):
             made = self._widened(name, rules, commands)
@@ -475,6 +497,22 @@ class Definitions:
             raise unsupported("CREATE TABLE AS EXECUTE is not supported for a protected table")
         self._queries.into(into, self._queries.top(query))
         return StatementPlan("create", tuple(self._tables.touched), effects=DDL)
+
+
+def _tied(ours: ProtectedColumn | None, theirs: ProtectedColumn | None, table: Name, column: str) -> None:
+    """A foreign key of one column to another. Raises Refusal if rows would not be found, or others."""
+    if ours is not None and theirs is not None:
+        predicates.same(ours, theirs, "FOREIGN KEY")
+        return
+    held = ours or theirs
+    if held is not None:
+        plain = f"{table[0]}.{table[1]}.{column}" if ours is not None else "the column that refers to it"
+        raise Refusal(
+            "class-mismatch",
+            f"FOREIGN KEY of {held.label} can't be kept: {plain} is not protected, and tokens are no values",
+            "Protect both columns with one class.",
+            column=held.label,
+        )
 
 
 def _collated(definition: Node) -> bool:
