@@ -319,6 +319,42 @@ def test_certificates_that_are_not_accepted(pgveil: Pgveil, shop: str, papers: P
     goes_on(pgveil, shop)
 
 
+@pytest.mark.parametrize(
+    ("subject", "known"),
+    [
+        ({"O": "Example", "CN": "shop"}, True),
+        ({"CN": "shop", "O": "Example"}, False),
+        ({"CN": "shop,O=Example"}, False),
+        ({"O": "Example,CN=shop"}, False),
+        ({"O": "Example", "CN": "shop\n"}, False),
+        ({"O": "Example", "CN": " shop"}, False),
+        ({"O": "Example", "CN": "SHOP"}, False),
+        ({"O": "Example", "CN": "*"}, False),
+        ({"O": "Example", "OU": "x", "CN": "shop"}, False),
+        ({"O": "Ex\u00e4mple", "CN": "sh\u00f6p\u202e"}, False),
+    ],
+    ids=str,
+)
+def test_subjects_that_look_like_another(
+    pgveil: Pgveil, shop: str, papers: Papers, subject: dict[str, str], known: bool
+) -> None:
+    """The order of its parts and every character count; what would be a part of the subject is escaped in one."""
+    cert, key = papers.authority.issue("odd", **subject)
+    with pgveil.connect(shop, sslmode="require", sslcert=cert, sslkey=key) as link:
+        assert (one(link, "SELECT email FROM people WHERE id = 1") == ADA) == known
+
+
+def test_a_certificate_by_way_of_another_authority(pgveil: Pgveil, shop: str, papers: Papers, tmp_path: Path) -> None:
+    """The client shows the chain that leads to the authority; without it, nobody knows who signed its certificate."""
+    middle = papers.authority.issue_authority(tmp_path, "middle")
+    cert, key = middle.issue("chained", O="Example", CN="shop")
+    with pytest.raises(psycopg.OperationalError, match="unknown ca"):
+        pgveil.connect(shop, sslmode="require", sslcert=cert, sslkey=key)
+    Path(cert).write_bytes(Path(cert).read_bytes() + middle.ca.read_bytes())
+    with pgveil.connect(shop, sslmode="require", sslcert=cert, sslkey=key) as link:
+        assert one(link, "SELECT email FROM people WHERE id = 1") == ADA
+
+
 # ---- new certificates
 
 
@@ -404,6 +440,53 @@ def both(
     pgveil.write_config(tls={**pgveil.config["tls"], "server": {"mode": "verify-full", "ca": str(papers.authority.ca)}})  # type: ignore[dict-item]
     with pgveil:
         yield pgveil, same
+
+
+@pytest.mark.parametrize(
+    ("mode", "authority", "tls"),
+    [
+        ("disable", "right", False),
+        ("prefer", "", True),
+        ("require", "", True),
+        ("verify-ca", "right", True),
+        ("verify-full", "right", True),
+        ("require", "wrong", None),
+        ("verify-ca", "wrong", None),
+        ("verify-full", "wrong", None),
+    ],
+)
+def test_tls_to_the_server(
+    secure_server: tuple[Server, object], papers: Papers, tmp_path: Path, mode: str, authority: str, tls: bool | None
+) -> None:
+    """As libpq's sslmode: a root certificate that is given is checked from `require` on."""
+    server, _ = secure_server
+    root = {"right": papers.authority.ca, "wrong": Authority(tmp_path, "wrong").ca}.get(authority)
+    given = {"mode": mode} | ({} if root is None else {"ca": str(root)})
+    with Pgveil.before(server, "postgres", {"people": POLICY}, tls={"server": given}) as pgveil:
+        if tls is None:
+            with pytest.raises(psycopg.OperationalError, match="not reachable"):
+                pgveil.connect()
+            return
+        with pgveil.connect(application_name="owner") as link:
+            assert one(link, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") is tls
+            assert one(link, "SELECT count(*) FROM people WHERE email = 'x'") == 0
+
+
+def test_tls_to_a_server_that_has_none(pg18: Server, papers: Papers) -> None:
+    """`prefer` goes on without."""
+    root = {"ca": str(papers.authority.ca)}
+    for upstream, mode, goes in (
+        (f"127.0.0.1:{pg18.port}", "prefer", True),
+        (f"127.0.0.1:{pg18.port}", "require", False),
+        (f"127.0.0.1:{pg18.port}", "verify-full", False),
+    ):
+        given = {"server": {"mode": mode} | ({} if mode == "prefer" else root)}
+        with Pgveil.before(pg18, "postgres", None, upstream=upstream, tls=given) as pgveil:
+            if goes:
+                pgveil.connect().close()
+            else:
+                with pytest.raises(psycopg.OperationalError, match="not reachable"):
+                    pgveil.connect()
 
 
 def test_scram_with_tls_on_both_sides(both: tuple[Pgveil, bool]) -> None:

@@ -49,6 +49,14 @@ class Authority:
             .not_valid_after(now + days * DAY)
         )
 
+    def issue_authority(self, base: Path, called: str) -> "Authority":
+        """Another one, which this one vouches for."""
+        other = Authority(base, called)
+        basic = x509.BasicConstraints(ca=True, path_length=None)
+        builder = self._builder(other._name, other._key, 30).add_extension(basic, True)
+        other.ca.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        return other
+
     def issue(self, file: str, days: int = 30, passphrase: bytes = b"", **subject: str) -> tuple[str, str]:
         """Paths of a certificate for localhost and 127.0.0.1, and of its key. days: it is good for, from now."""
         key = ec.generate_private_key(ec.SECP256R1())
