@@ -131,6 +131,8 @@ class ServerLane:
     def _message(self, kind: int, buf: bytes, start: int, body: int, end: int) -> None:
         frame = buf[start:end]
         if kind == messages.READY_FOR_QUERY:
+            if end != body + 1:
+                raise ProtocolFault("server", "a ReadyForQuery of another length")
             self._ready(buf[body], frame)
         elif kind in (messages.COMMAND_COMPLETE, messages.EMPTY_QUERY, messages.PORTAL_SUSPENDED):
             self._complete(kind, frame)
@@ -324,6 +326,8 @@ class ServerLane:
             if head is not None and bound is not None and copy is not None and copy.into is not None:
                 state.copy_in = CopyIn(bound, copy, head, state.settings)
         elif bound is not None and copy is not None:
+            if copy.into is not None:
+                raise ProtocolFault("server", "a COPY to the client where one from it was asked for")
             self._copy = CopyOut(bound, copy, state.settings)
 
     def _copy_frame(self, parts: list[Part]) -> None:

@@ -804,3 +804,11 @@ def test_databases_that_changed_are_told_of_before_the_client_knows(tag: str) ->
     assert [ask.request for ask in link.asks] == [DatabasesChanged("shop")] and link.got() == []
     link.release()
     assert kinds(link.got()) == "CZ"
+
+
+@pytest.mark.parametrize("lie", [m.build(ord("Z"), b""), m.build(ord("Z"), b"II"), m.build(ord("H"), b"\0\0\0")])
+def test_a_server_that_breaks_the_protocol_ends_its_link_only(lie: bytes) -> None:
+    """Not with an exception, which would be one of ours: with a line that says which side it was."""
+    link = Link().client(query("copy customers (id, email) from stdin"))
+    link.server(lie)
+    assert [note.facts["side"] for note in link.notes("protocol-fault")] == ["server"] and link.closed
