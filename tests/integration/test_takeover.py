@@ -233,7 +233,7 @@ def test_ddl_on_either_side_is_known_to_the_other(pg18: Server, shop: str, worke
         for number, (maker, writer) in enumerate([(old, new), (new, old)] * 5):
             maker.execute(f"CREATE VIEW v{number} AS SELECT * FROM people".encode())
             with suppress(psycopg.errors.FeatureNotSupported):
-                writer.execute(f"INSERT INTO v{number} VALUES (9, 'clear@example.com')".encode())
+                writer.execute(f"INSERT INTO v{number} VALUES ({100 + number}, 'clear@example.com')".encode())
         old.close()
         new.close()
         assert of.gone(0) == 0

@@ -198,11 +198,11 @@ def test_a_supervisor_that_is_killed_leaves_nobody_behind(pgveil: Pgveil, shop: 
     idle = pgveil.connect(shop)
     processes = workers(pgveil)
     pgveil.kill9()
+    psutil.wait_procs(processes, 30)
+    assert not any(each.is_running() for each in processes)
     with pytest.raises(psycopg.errors.AdminShutdown):
         idle.execute("SELECT 1")
     idle.close()
-    psutil.wait_procs(processes, 20)
-    assert not any(each.is_running() for each in processes)
     pgveil.start()
     with pgveil.connect(shop) as link:
         assert link.execute("SELECT count(*) FROM people").fetchone() == (0,)
