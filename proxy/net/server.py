@@ -368,5 +368,5 @@ class Arrival(asyncio.Protocol):
             arrived.close()
             return
         self.linked = True
-        arrived.set_protocol(half)
+        arrived.set_protocol(half.protocol)
         half.connection_made(arrived)

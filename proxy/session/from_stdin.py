@@ -45,18 +45,18 @@ class CopyLane(Lane, Protocol):
 class FromStdin:
     """See the module."""
 
-    __slots__ = ("_lane", "_lost", "_planner")
+    __slots__ = ("_lane", "_planner", "lost")
 
     def __init__(self, lane: CopyLane, planner: Planner) -> None:
         self._lane = lane
         self._planner = planner
-        self._lost = False  # the server ends the connection: what still comes goes nowhere
+        self.lost = False  # the server ends the connection: what still comes goes nowhere
 
     def message(self, kind: int, buf: bytes, start: int, body: int, end: int) -> None:
         """CopyData, CopyDone or CopyFail."""
         lane, state = self._lane, self._lane.state
         copying = state.copy_in
-        if self._lost:
+        if self.lost:
             return
         if copying is None:
             if state.barriers and not state.ledger.copying:
@@ -104,18 +104,18 @@ class FromStdin:
         at such a message, whatever it says (copyfromparse.c, CopyGetData): where anything is protected it gets one that
         says nothing."""
         lane, copying = self._lane, self._lane.state.copy_in
-        if self._lost:
+        if self.lost:
             return True
         if copying is not None and not copying.over:
             self.send_on()
-            self._lost = not copying.over
+            self.lost = not copying.over
         elif copying is None and lane.state.ledger.copying and not lane.holding:
-            self._lost = True
-        if self._lost:
+            self.lost = True
+        if self.lost:
             lane.send(frame if lane.state.snapshot is None else messages.build(frame[0], b""), None)
         else:
             lane.state.copy_in = None
-        return self._lost
+        return self.lost
 
     def _batch(self, copying: CopyIn) -> None:
         """Send on the rows that are here. Raises Refusal."""

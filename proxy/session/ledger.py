@@ -13,7 +13,6 @@ Between the two directions stands this queue. An entry knows how its reply ends 
 It is not concerned with values, and holds no bytes of a message.
 """
 
-from collections import deque
 from typing import Final, final
 
 from proxy.errors import Refusal
@@ -30,6 +29,8 @@ CLOSE: Final = 7
 SYNC: Final = 8
 FUNCTION: Final = 9
 ENDING: Final = frozenset((QUERY, EXECUTE, SYNC, FUNCTION))
+# Entries that left the queue before its list is cut: then that costs nothing an entry.
+SPENT: Final = 256
 COPY_END: Final = 10  # CopyDone or CopyFail: no reply of its own, ends the stretch in which Sync is ignored
 
 
@@ -71,6 +72,7 @@ class Owed:
 
 # Most messages carry nothing of ours: one shared entry a kind, no object a message.
 PLAIN_QUERY: Final = Owed(QUERY)
+PLAIN_PARSE: Final = Owed(PARSE)
 PLAIN_BIND: Final = Owed(BIND)
 PLAIN_DESCRIBE_STATEMENT: Final = Owed(DESCRIBE_STATEMENT)
 PLAIN_DESCRIBE_PORTAL: Final = Owed(DESCRIBE_PORTAL)
@@ -86,10 +88,11 @@ class Ledger:
     """The queue itself. `sent`: messages so far that end in a ReadyForQuery; `ready`: ReadyForQuery got so far;
     `pushed`: messages so far, `last`: the kind of the last one."""
 
-    __slots__ = ("_queue", "copying", "last", "pushed", "ready", "sent", "skipping", "status")
+    __slots__ = ("_at", "_queue", "copying", "last", "pushed", "ready", "sent", "skipping", "status")
 
     def __init__(self) -> None:
-        self._queue: deque[Owed] = deque()
+        self._queue: list[Owed] = []
+        self._at = 0  # in it, of the head: a list is quicker than a deque once compiled
         self.skipping = False
         self.copying = False
         self.sent = 0
@@ -99,7 +102,7 @@ class Ledger:
         self.status = ord("I")
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self._queue) - self._at
 
     def push(self, owed: Owed) -> bool:
         """A message goes to the server. False: the server will ignore it; don't send it."""
@@ -121,21 +124,28 @@ class Ledger:
     def may_end(self) -> bool:
         """Whether a reply that is owed may end the transaction: of a Query, an Execute, a Sync, or of an earlier batch.
         An error in what else is owed makes the server skip what is sent now as well."""
-        return any(owed.kind in ENDING for owed in self._queue)
+        return any(owed.kind in ENDING for owed in self._queue[self._at :])
 
     def head(self) -> Owed | None:
         """The entry that the server answers now; COPY_END markers have no answer and are stepped over."""
         queue = self._queue
-        while queue:
-            first = queue[0]
+        while self._at < len(queue):
+            first = queue[self._at]
             if first.kind != COPY_END:
                 return first
-            queue.popleft()
+            self.done()
         return None
 
     def done(self) -> None:
         """The head's reply is complete (any but ReadyForQuery)."""
-        self._queue.popleft()
+        at = self._at + 1
+        if at == len(self._queue):
+            self._queue.clear()
+            at = 0
+        elif at >= SPENT and at * 2 >= len(self._queue):
+            del self._queue[:at]
+            at = 0
+        self._at = at
 
     def ready_for_query(self, status: int) -> Owed | None:
         """A ReadyForQuery came. Returns the entry it ends; None if none was owed."""
@@ -143,7 +153,7 @@ class Ledger:
         if head is None or head.kind not in (QUERY, SYNC, FUNCTION):
             self.skipping = False  # a Sync sent into a COPY that had failed already
             return None
-        self._queue.popleft()
+        self.done()
         self.status = status
         self.ready += 1
         self.copying = False
@@ -157,34 +167,35 @@ class Ledger:
         if head is None or head.kind in (QUERY, SYNC, FUNCTION):
             return []
         skipped: list[Owed] = []
-        queue = self._queue
-        while queue:
-            if queue[0].kind == SYNC:
-                return skipped
-            entry = queue.popleft()
+        queue = self._queue[self._at :]
+        for entry in queue:
+            if entry.kind == SYNC:
+                break
             if entry.kind in (QUERY, FUNCTION):
                 self.sent -= 1
             skipped.append(entry)
-        self.skipping = True
+        self._be(queue[len(skipped) :])
+        if not self._queue:
+            self.skipping = True
         return skipped
+
+    def _be(self, queue: list[Owed]) -> None:
+        self._queue, self._at = queue, 0
 
     def copy_in(self) -> None:
         """CopyInResponse came: Syncs already sent are being ignored up to the CopyDone/CopyFail (this COPY's own: a
         Query may hold several)."""
         self.head()  # steps over CopyDone of a COPY that failed before
-        queue = self._queue
-        kept: deque[Owed] = deque()
-        if queue:
-            kept.append(queue.popleft())
-        while queue:
-            entry = queue.popleft()
+        queue = self._queue[self._at :]
+        kept = queue[:1]
+        for at in range(1, len(queue)):
+            entry = queue[at]
+            if entry.kind == COPY_END:
+                self._be(kept + queue[at + 1 :])
+                return
             if entry.kind == SYNC:
                 self.sent -= 1
-                continue
-            if entry.kind == COPY_END:
-                kept.extend(queue)
-                self._queue = kept
-                return
-            kept.append(entry)
-        self._queue = kept
+            else:
+                kept.append(entry)
+        self._be(kept)
         self.copying = True

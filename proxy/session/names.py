@@ -75,6 +75,10 @@ class Names(Generic[T]):
         self._open.setdefault(name, []).append(made)
         return made
 
+    def changing(self, name: bytes) -> bool:
+        """Whether a change of the name is not confirmed yet."""
+        return name in self._open
+
     def uncertain(self, name: bytes, batch: int) -> bool:
         """Whether it depends on replies to an earlier batch what the name stands for."""
         changes = self._open.get(name)

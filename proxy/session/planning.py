@@ -17,7 +17,7 @@ from proxy.session.permit import permit, permit_value
 from proxy.session.reveal import MOMENTS, token_of
 from proxy.session.slots import Wanted
 from proxy.session.state import State
-from proxy.session.statements import Bound
+from proxy.session.statements import Bound, Prepared
 from proxy.session.values import INTEGERS, items, read, sent_type
 from proxy.session.world import Key, World
 from proxy.sql.catalog import Snapshot
@@ -153,6 +153,17 @@ class Planner:
         self._world, self._snapshot = state.world, state.snapshot
         self._ticket = state.ask(Analyse(text, conforming, key[2], state.snapshot), self)
         return None
+
+    def again(self, statement: Prepared) -> Plan | None:
+        """Of a statement that was planned for another catalog, policy or search_path."""
+        try:
+            planned = self.plan(statement.text, statement.utf8)
+        except Refusal as refusal:
+            return Plan(refusal=replace(refusal))
+        if planned is None:
+            return None
+        statement.shape = planned.shape
+        return planned.plan
 
     def _doubtful(self, plan: Plan) -> bool:
         """Whether the plan says that something is not there, or is there that should not be, and nobody has looked for

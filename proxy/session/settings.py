@@ -58,8 +58,8 @@ class Settings:
     """ParameterStatus values of a link and what follows from them."""
 
     __slots__ = (
-        "_reading", "ahead", "given", "purpose", "reading_moved", "reauthorized", "reported", "role", "search_path",
-        "unreported", "user",
+        "_codec", "_reading", "ahead", "given", "purpose", "reading_moved", "reauthorized", "reported", "role",
+        "search_path", "unreported", "user",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -74,6 +74,7 @@ class Settings:
         self.unreported = False  # how text is read has changed and its report is still to come
         self.reading_moved = False  # it has, in this transaction
         self._reading: Reading | None = None
+        self._codec: str | None = ""  # as of the last report
 
     @property
     def declared_purpose(self) -> str:
@@ -131,6 +132,7 @@ class Settings:
         """ParameterStatus came."""
         self.reported[name] = value
         self._reading = None
+        self._codec = self._read_codec()
 
     @property
     def conforming(self) -> bool:
@@ -144,6 +146,9 @@ class Settings:
     @property
     def codec(self) -> str | None:
         """Python codec of client text; '' if it is UTF-8 already; None if pgveil can't read it exactly."""
+        return self._codec
+
+    def _read_codec(self) -> str | None:
         name = self.reported.get("client_encoding", "UTF8").upper()
         if name == "UTF8":
             return ""

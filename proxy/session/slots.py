@@ -6,6 +6,7 @@ from proxy.session.effects import Context, Failure, Find, Item, Tokenise
 from proxy.session.ledger import Owed
 from proxy.session.outgoing import Outgoing, Tokens, refused
 from proxy.session.state import State
+from proxy.sql.plan import Plan
 
 Place = tuple[bytes, int, int, int]  # of a message: buffer, start, body, end
 
@@ -34,6 +35,11 @@ class Wanted:
         self.nulls: Final = tuple([value is None for value in values])
         self.items: Final = items
         self.write: Final = write
+
+
+def sought(plan: Plan, wanted: list[Wanted]) -> list[Wanted]:
+    """What is written and looked for at the same time: it is recorded as a search too."""
+    return [item for place, item in zip(plan.inputs, wanted, strict=True) if place.sought]
 
 
 NOTHING: Final = Wanted((), (), False)  # of an input whose token is in the text already

@@ -25,6 +25,7 @@ from proxy.session.effects import (
 from proxy.session.ledger import PLAIN_SYNC, Ledger, Owed
 from proxy.session.limits import Limits
 from proxy.session.names import Names
+from proxy.session.outflow import Outflow
 from proxy.session.settings import Settings
 from proxy.session.statements import Bound, Prepared
 from proxy.session.world import World
@@ -101,8 +102,8 @@ class State:
         self.access: Access | None = None
         self.principal = Principal("", "", "", client, tls_subject, "")
         self.effects: list[Effect] = []
-        self.to_server: list[bytes] = []
-        self.to_client: list[bytes] = []
+        self.to_server = Outflow()
+        self.to_client = Outflow()
         self.jobs: dict[int, Job] = {}
         self.copy_in: CopyIn | None = None  # a COPY FROM STDIN into protected columns that is under way
         self.barriers = self.naming = 0  # replies that must be in: before a plan; before a text touches nothing
@@ -151,19 +152,14 @@ class State:
     def flush(self) -> None:
         """Bytes written so far become effects, one a side."""
         if self.to_server:
-            self.effects.append(ToServer(b"".join(self.to_server)))
-            self.to_server.clear()
+            self.effects.append(ToServer(self.to_server.take()))
         if self.to_client:
-            self.effects.append(ToClient(b"".join(self.to_client)))
-            self.to_client.clear()
+            self.effects.append(ToClient(self.to_client.take()))
 
     def take_bytes(self) -> tuple[bytes, bytes]:
         """Bytes written so far, for the server and for the client, where there are no effects before them."""
         assert not self.effects
-        to_server, to_client = b"".join(self.to_server), b"".join(self.to_client)
-        self.to_server.clear()
-        self.to_client.clear()
-        return to_server, to_client
+        return self.to_server.take(), self.to_client.take()
 
     def count(self, kind: str, outcome: str) -> None:
         """One more statement that a plan was made for."""

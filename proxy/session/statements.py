@@ -36,6 +36,11 @@ class Prepared:
         self.shape: Shape | None = None
         self.rendered: Rendered | None = None
 
+    def passes(self, text: bytes, oids: tuple[int, ...], epoch: int) -> bool:
+        """Whether it is this one and was found to touch nothing, in this epoch and whatever the client's encoding."""
+        found = self.plan is FORWARD and not self.utf8 and self.epoch == epoch
+        return found and self.text == text and self.oids == oids and text.isascii()
+
     def renew(self, plan: Plan, epoch: int, search_path: tuple[str, ...] | None) -> None:
         """Its plan as of this epoch and search_path."""
         self.plan = plan

@@ -25,11 +25,8 @@ from proxy.wire.copyrows import Part
 from proxy.wire.frames import Frames
 from proxy.wire.types import Reading
 
-ANSWERS: Final = {
-    messages.PARSE_COMPLETE: ledger.PARSE,
-    messages.BIND_COMPLETE: ledger.BIND,
-    messages.CLOSE_COMPLETE: ledger.CLOSE,
-}
+# First letters of SELECT, INSERT and UPDATE: of a statement with no plan, the ends of these mean nothing.
+NOTHING_NEW: Final = b"SIU"
 # Bytes of rows that are asked for together: some 3,000 tokens, whose values are seldom more than a piece may have
 # (pieces.PIECE), so that few are asked for twice; and a turn's work. What a chunk costs by itself is lost in that.
 CHUNK: Final = 128 << 10
@@ -111,7 +108,7 @@ class ServerLane:
             self._pass_on(frames.left)
         while self.state.phase != CLOSED and not self.state.yielding and not frames.left:
             if not frames.next():
-                if not self._large():
+                if not frames.pending() or not self._large():
                     break
                 continue
             kind = frames.buf[frames.start]
@@ -122,27 +119,38 @@ class ServerLane:
             if kind == messages.COPY_DATA and self._copy is not None:
                 self._copy_frame(self._copy.take(frames.buf[frames.body : frames.end]))
                 continue
-            self._copy_rows()
+            if self._copied:
+                self._copy_rows()
             self._in_rows = False
             self._message(kind, frames.buf, frames.start, frames.body, frames.end)
-        self._copy_rows()
-        self._flow()
+        if self._copied:
+            self._copy_rows()
+        if self._paused or self._waiting or self.state.yielding:
+            self._flow()
 
     def _message(self, kind: int, buf: bytes, start: int, body: int, end: int) -> None:
-        frame = buf[start:end]
         if kind == messages.READY_FOR_QUERY:
             if end != body + 1:
                 raise ProtocolFault("server", "a ReadyForQuery of another length")
-            self._ready(buf[body], frame)
+            self._ready(buf, start, end)
         elif kind in (messages.COMMAND_COMPLETE, messages.EMPTY_QUERY, messages.PORTAL_SUSPENDED):
-            self._complete(kind, frame)
-        elif kind in (messages.PARSE_COMPLETE, messages.BIND_COMPLETE, messages.CLOSE_COMPLETE):
-            self._acknowledged(kind, frame)
+            self._complete(kind, buf, start, end)
+        elif kind == messages.BIND_COMPLETE:
+            self._acknowledged(ledger.BIND, buf, start, end)
         elif kind in (messages.ROW_DESCRIPTION, messages.NO_DATA):
-            self._described(kind, buf, body, end)
+            self._described(kind, buf, start, end)
+        elif kind == messages.PARSE_COMPLETE:
+            self._acknowledged(ledger.PARSE, buf, start, end)
+        elif kind == messages.CLOSE_COMPLETE:
+            self._acknowledged(ledger.CLOSE, buf, start, end)
         elif kind == messages.PARAMETER_DESCRIPTION:
-            self._send(self._parameters(buf, body, end, frame))
-        elif kind == messages.ERROR_RESPONSE:
+            self._send(self._parameters(buf, body, end))
+        else:
+            self._other(kind, buf, body, end, buf[start:end])
+
+    def _other(self, kind: int, buf: bytes, body: int, end: int, frame: bytes) -> None:
+        """Messages that are rarer than these."""
+        if kind == messages.ERROR_RESPONSE:
             self._error(buf, body, end)
         elif kind == messages.NOTICE_RESPONSE and not self.mending.dropping:
             self._report(kind, messages.parse_report(buf, body, end), frame, self.state.ledger.head())
@@ -193,6 +201,15 @@ class ServerLane:
         self._pieces.clear()
 
     # ---- out
+
+    def _forward(self, buf: bytes, start: int, end: int) -> None:
+        """A reply as it came."""
+        if self.mending.dropping:
+            return
+        if self._lane:
+            self._push(OutSlot(buf[start:end], True, end - start))
+        else:
+            self.state.to_client.stretch(buf, start, end)
 
     def _send(self, data: bytes) -> None:
         """A reply."""
@@ -286,7 +303,8 @@ class ServerLane:
         self._begin_rows()
         columns, bound = self._columns, self._rows_of
         if columns is None or bound is None:
-            self._send(frames.buf[frames.start : frames.end])
+            frames.more()
+            self._forward(frames.buf, frames.start, frames.end)
             return
         self._protected_rows(bound, columns)
 
@@ -362,11 +380,12 @@ class ServerLane:
 
     # ---- replies
 
-    def _acknowledged(self, kind: int, frame: bytes) -> None:
-        head = self._expect(ANSWERS[kind])
+    def _acknowledged(self, kind: int, buf: bytes, start: int, end: int) -> None:
+        """kind: of the message that is answered."""
+        head = self._expect(kind)
         self.state.settle(head)
         self.state.ledger.done()
-        self._send(frame)
+        self._forward(buf, start, end)
 
     def _expect(self, kind: int) -> Owed:
         head = self.state.ledger.head()
@@ -376,7 +395,7 @@ class ServerLane:
             raise Bug("a message that was bound to fail succeeded")
         return head
 
-    def _complete(self, kind: int, frame: bytes) -> None:
+    def _complete(self, kind: int, buf: bytes, start: int, end: int) -> None:
         """CommandComplete, EmptyQueryResponse or PortalSuspended."""
         head = self.state.ledger.head()
         if head is None:
@@ -384,8 +403,8 @@ class ServerLane:
         if head.refusal is not None:
             raise Bug("a statement that was bound to fail succeeded")
         bound = head.bound
-        if kind == messages.COMMAND_COMPLETE:
-            self._completed(frame[5:-1], bound)
+        if kind == messages.COMMAND_COMPLETE and (bound is not None or buf[start + 5] not in NOTHING_NEW):
+            self._completed(buf[start + 5 : end - 1], bound)
             if bound is not None and bound.current is not None:
                 self.state.declared(bound, bound.current)
                 self.ddl_done = self.state.follow(bound.current, bound.serial) or self.ddl_done
@@ -394,7 +413,7 @@ class ServerLane:
             self.state.settle(head)
         elif bound is not None:
             bound.statement += 1
-        self._send(frame)
+        self._forward(buf, start, end)
 
     def _completed(self, tag: bytes, bound: Bound | None) -> None:
         """DATABASES are told of by their tags, which are there where nothing is protected and no statement is planned.
@@ -415,22 +434,25 @@ class ServerLane:
             self.catalog_moved = True  # the session asks for it
             self._untold.append(self._shut())
 
-    def _described(self, kind: int, buf: bytes, body: int, end: int) -> None:
+    def _described(self, kind: int, buf: bytes, start: int, end: int) -> None:
         """RowDescription or NoData: ends a Describe, begins a result of a Query."""
-        frame = buf[body - 5 : end]
         head = self.state.ledger.head()
         if head is None:
             raise ProtocolFault("server", "a row description that was not asked for")
         bound, snapshot = head.bound, self.state.snapshot
+        frame = b""
         if kind == messages.ROW_DESCRIPTION and bound is not None and snapshot is not None:
             try:
-                frame = reports.describe_rows(frame, bound.outputs(), bound, snapshot)
+                frame = reports.describe_rows(buf[start:end], bound.outputs(), bound, snapshot)
             except Refusal as drift:
                 self._drifted(drift)
                 return
         if head.kind in (ledger.DESCRIBE_STATEMENT, ledger.DESCRIBE_PORTAL):
             self.state.ledger.done()
-        self._send(frame)
+        if frame:
+            self._send(frame)
+        else:
+            self._forward(buf, start, end)
 
     def _drifted(self, drift: Refusal) -> None:
         """The server's columns are not those that were planned with."""
@@ -439,15 +461,15 @@ class ServerLane:
         self._pieces.clear()
         self.state.fatal(drift)
 
-    def _parameters(self, buf: bytes, body: int, end: int, frame: bytes) -> bytes:
+    def _parameters(self, buf: bytes, body: int, end: int) -> bytes:
         head = self._expect(ledger.DESCRIBE_STATEMENT)
         if head.statement is None or head.statement.plain:
-            return frame
+            return buf[body - 5 : end]
         oids = messages.parse_parameter_description(buf, body, end)
         return messages.build_parameter_description(reports.client_types(head.statement, oids))
 
-    def _ready(self, status: int, frame: bytes) -> None:
-        state = self.state
+    def _ready(self, buf: bytes, start: int, end: int) -> None:
+        state, status = self.state, buf[start + 5]
         if state.unserved is not None:
             state.fatal(state.unserved)
             return
@@ -460,7 +482,7 @@ class ServerLane:
         if self.mending.dropping:
             self.mending.ready(status)
         else:
-            self._send(frame)
+            self._forward(buf, start, end)
 
     def _transaction_ended(self, ended: Owed | None) -> None:
         state = self.state

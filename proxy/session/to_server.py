@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final, final
 
 from proxy.errors import ProtocolFault, Refusal
-from proxy.session import executing, ledger
+from proxy.session import executing, functions, ledger
 from proxy.session.effects import Audit, Context, Failure, Pause, Resume
 from proxy.session.from_stdin import WHILE_COPYING, FromStdin, too_large
 from proxy.session.ledger import Owed
@@ -24,7 +24,7 @@ from proxy.session.outgoing import (
     wrong_count,
 )
 from proxy.session.planning import UNCUT, Planned, Planner, same_text
-from proxy.session.slots import NOTHING, NULL, Place, Slot, TokenJob, Wanted
+from proxy.session.slots import NOTHING, NULL, Place, Slot, TokenJob, Wanted, sought
 from proxy.session.startup import is_command
 from proxy.session.state import IGNORE, READY, STATEMENT, State
 from proxy.session.statements import Prepared
@@ -37,9 +37,6 @@ from proxy.wire.frames import Frames
 
 FLUSH: Final = messages.build_flush()
 PREPARE_AGAIN: Final = "Policy, catalog or search_path changed since it was prepared: prepare it again."
-# lo_open, lo_close, loread, lowrite, lo_lseek, lo_creat, lo_tell, lo_create, lo_unlink, lo_truncate, lo_lseek64,
-# lo_tell64, lo_truncate64 (pg_proc.dat): what libpq and pgjdbc send.
-LARGE_OBJECTS: Final = frozenset((952, 953, 954, 955, 956, 957, 958, 715, 964, 1004, 3170, 3171, 3172))
 EMPTY: Final = shape(b"", True)
 NOT_READ: Final = messages.Bind(b"", b"", (), [], ())
 
@@ -73,7 +70,8 @@ class ClientLane:
     def pump(self) -> None:
         """Process messages until one has to wait."""
         state, frames = self.state, self.frames
-        self._through.go_on()
+        if frames.left:
+            self._through.go_on()
         while (
             state.phase == READY
             and not self.blocked
@@ -89,9 +87,10 @@ class ClientLane:
                 self._flushed = False
             elif not frames.left and frames.next():
                 self._message(frames.buf, frames.start, frames.body, frames.end)
-            elif frames.left or not self._through.take():
+            elif frames.left or not frames.pending() or not self._through.take():
                 break
-        self._copying.send_on()
+        if state.copy_in is not None:
+            self._copying.send_on()
         self._flow()
 
     def _take(self, held: Place) -> None:
@@ -102,14 +101,15 @@ class ClientLane:
     def _message(self, buf: bytes, start: int, body: int, end: int) -> None:
         kind = buf[start]
         self._about = None
-        if kind not in WHILE_COPYING and self._copying.left(buf[start:end]):
+        copying = self.state.copy_in is not None or self.state.ledger.copying or self._copying.lost
+        if copying and kind not in WHILE_COPYING and self._copying.left(buf[start:end]):
             return
         if kind == messages.BIND:
             self._bind(buf, start, body, end)
         elif kind == messages.EXECUTE:
             self._execute(buf, start, body, end)
         elif kind == messages.SYNC:
-            self.send(buf[start:end], self.ending(ledger.SYNC, ledger.PLAIN_SYNC))
+            self.forward(buf, start, end, self.ending(ledger.SYNC, ledger.PLAIN_SYNC))
         elif kind == messages.QUERY:
             self._query(buf, start, body, end)
         elif kind == messages.PARSE:
@@ -142,6 +142,13 @@ class ClientLane:
             self._waiting += len(data)
         elif self.let_go(owed):
             self.state.to_server.append(data)
+
+    def forward(self, buf: bytes, start: int, end: int, owed: Owed) -> None:
+        """A message as it came."""
+        if self._lane:
+            self.send(buf[start:end], owed)
+        elif self.let_go(owed):
+            self.state.to_server.stretch(buf, start, end)
 
     def enqueue(self, owed: Owed | None, size: int) -> Slot:
         """A place in the lane for a message that waits for `size` bytes of values to become tokens."""
@@ -260,7 +267,7 @@ class ClientLane:
         raw = messages.parse_query(buf, body, end)
         if self._planner.plain(raw) or (self.state.replicates and is_command(raw)):
             self.state.plain_statements += 1
-            self.send(buf[start:end], self.ending(ledger.QUERY, ledger.PLAIN_QUERY))
+            self.forward(buf, start, end, self.ending(ledger.QUERY, ledger.PLAIN_QUERY))
             return
         if self._unsettled():
             self.wait((buf, start, body, end))
@@ -298,7 +305,7 @@ class ClientLane:
             self.send(frame, owed)
             return
         message = QueryMessage(planned.text, planned.shape, self.state.settings.codec or "", owed)
-        self._dispatch(message, wanted, about, _sought(plan, wanted))
+        self._dispatch(message, wanted, about, sought(plan, wanted))
 
     def ending(self, kind: int, plain: Owed | None) -> Owed:
         """The entry of a message that ends in ReadyForQuery; it marks the portals that may die with it."""
@@ -317,11 +324,14 @@ class ClientLane:
     # ---- Parse
 
     def _parse(self, buf: bytes, start: int, body: int, end: int) -> None:
-        parts = messages.parse_parse(buf, body, end)
-        name, text, oids = parts.name, parts.query, parts.oids
+        name, text, oids = messages.parse_fields(buf, body, end)
+        if self._same_again(name, text, oids):
+            self.state.plain_statements += 1
+            self.forward(buf, start, end, ledger.PLAIN_PARSE)
+            return
         if self._planner.plain(text):
             self.state.plain_statements += 1
-            self.send(buf[start:end], self._register(self._prepared(name, text, False, FORWARD, oids)))
+            self.forward(buf, start, end, self._register(self._prepared(name, text, False, FORWARD, oids)))
             return
         if self._unsettled():
             self.wait((buf, start, body, end))
@@ -368,6 +378,16 @@ class ClientLane:
             statement.search_path = state.path
         return statement
 
+    def _same_again(self, name: bytes, text: bytes, oids: tuple[int, ...]) -> bool:
+        """Whether the name stands for this very statement, which touches nothing: then it does whatever happens."""
+        state = self.state
+        known = state.statements.get(name)
+        unsure = self._planner.answered or state.naming > 0 or state.statements.changing(name)
+        if known is None or unsure or not known.passes(text, oids, state.epoch):
+            return False
+        known.serial = state.next_serial()
+        return True
+
     def _register(self, statement: Prepared) -> Owed:
         """The name stands for this statement from now on, unless the server does not take it."""
         statements = self.state.statements
@@ -385,7 +405,10 @@ class ClientLane:
             return
         statement = self.state.statements.get(name)
         if statement is None or statement.plain:
-            self._by_name.bind(name, portal, buf[start:end])
+            if self.state.prepared:
+                self._by_name.bind(name, portal, buf[start:end])
+            else:
+                self.forward(buf, start, end, self.unbound(portal))
             return
         parts = messages.parse_bind(buf, body, end)
         try:
@@ -435,7 +458,7 @@ class ClientLane:
         if statement.plan.refusal is not None:
             plan = statement.plan
         elif not self._planner.plain(statement.text, statement.utf8):
-            made = self._plan_again(statement)
+            made = self._planner.again(statement)
             if made is None:
                 self._held = place
                 return False
@@ -444,16 +467,6 @@ class ClientLane:
             plan = Plan(refusal=Refusal("plan-changed", "cached plan must not change result type", PREPARE_AGAIN))
         statement.renew(plan, self.state.epoch, self.state.path)
         return True
-
-    def _plan_again(self, statement: Prepared) -> Plan | None:
-        try:
-            planned = self._planner.plan(statement.text, statement.utf8)
-        except Refusal as refusal:
-            return Plan(refusal=replace(refusal))
-        if planned is None:
-            return None
-        statement.shape = planned.shape
-        return planned.plan
 
     def _bind_planned(self, parts: messages.Bind, statement: Prepared, frame: bytes) -> None:
         state, plan = self.state, statement.plan
@@ -474,7 +487,7 @@ class ClientLane:
         bound = self._planner.bound(plan, about, parts.result_formats)
         bound.rendered, bound.text = statement.rendered, statement.text
         wanted = [self._parameter(parts, statement, index) for index in range(len(plan.inputs))]
-        audited = self._searched(statement) + _sought(plan, wanted)
+        audited = self._searched(statement) + sought(plan, wanted)
         state.count(bound.context.statement, "protected" if plan.touches else "passed")
         owed = Owed(ledger.BIND, bound, statement)
         owed.change = state.portals.change(parts.portal, bound, state.batch)
@@ -514,13 +527,13 @@ class ClientLane:
                 return
             bound = state.portals.get(name)
             owed = ledger.PLAIN_DESCRIBE_PORTAL if bound is None else Owed(ledger.DESCRIBE_PORTAL, bound)
-            self.send(buf[start:end], owed)
+            self.forward(buf, start, end, owed)
             return
         if not self._known(name, (buf, start, body, end)):
             return
         statement = state.statements.get(name)
         if statement is None or statement.plain or statement.plan.refusal is not None:
-            self.send(buf[start:end], ledger.PLAIN_DESCRIBE_STATEMENT)
+            self.forward(buf, start, end, ledger.PLAIN_DESCRIBE_STATEMENT)
             return
         about = self._context_of(statement.plan, statement.shape, statement.text)
         bound = self._planner.bound(statement.plan, about, ())
@@ -536,7 +549,7 @@ class ClientLane:
         first = self.state.executing != self.state.batch
         self.state.executing = self.state.batch
         if bound is None:
-            self.send(buf[start:end], ledger.PLAIN_EXECUTE)
+            self.forward(buf, start, end, ledger.PLAIN_EXECUTE)
             return
         if not self._by_name.may_run(bound, (buf, start, body, end)):
             return
@@ -553,24 +566,17 @@ class ClientLane:
             owed.change = state.portals.change(name, None, state.batch)
         else:
             owed.change = state.statements.change(name, None, state.batch)
-        self.send(buf[start:end], ledger.PLAIN_CLOSE if owed.change is None else owed)
+        self.forward(buf, start, end, ledger.PLAIN_CLOSE if owed.change is None else owed)
 
     def _function(self, buf: bytes, start: int, body: int, end: int) -> None:
-        """FunctionCall (fastpath): what drivers use it for, large objects; any other function might read a protected
-        table, or change what names mean, and says so in no text."""
-        snapshot = self.state.snapshot
-        oid = messages.function_oid(buf, body, end)
-        if snapshot is None or oid in LARGE_OBJECTS:
-            self.send(buf[start:end], self.ending(ledger.FUNCTION, ledger.PLAIN_FUNCTION))
+        refusal = functions.refusal(messages.function_oid(buf, body, end))
+        if self.state.snapshot is None or refusal is None:
+            self.forward(buf, start, end, self.ending(ledger.FUNCTION, ledger.PLAIN_FUNCTION))
             return
         owed = self.ending(ledger.FUNCTION, None)
-        owed.refusal = Refusal(
-            "unsupported-statement",
-            f"a FunctionCall message for function {oid}, in a database with protected tables",
-            "Call it in a SELECT statement; large objects are served.",
-        )
+        owed.refusal = refusal
         self.send(messages.build_function_call(0), owed)
-        self.note(owed.refusal, None)
+        self.note(refusal, None)
 
     # ---- entries
 
@@ -591,8 +597,3 @@ class ClientLane:
         state.note("refusal", facts | {"fingerprint": context.fingerprint})
         known = None if state.snapshot is None else state.snapshot.labelled(refusal.column)
         state.ask(Audit("refuse", () if known is None else (known.class_name,), context, refusal.code), IGNORE)
-
-
-def _sought(plan: Plan, wanted: list[Wanted]) -> list[Wanted]:
-    """What is written and looked for at the same time: it is recorded as a search too."""
-    return [item for place, item in zip(plan.inputs, wanted, strict=True) if place.sought]

@@ -9,7 +9,6 @@ are in the touch test, so that a text that doesn't match can't reach any of it.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -251,7 +250,6 @@ def marks(protection: Protection) -> frozenset[str]:
     return settling.names | settling.writes | moving.names | moving.writes
 
 
-@lru_cache(256)  # asked for each statement, and hardly ever another one
 def split_path(text: str, user: str) -> tuple[str, ...]:
     """A search_path setting as schema names: folded unless quoted, "$user" expanded (SplitIdentifierString).
 

@@ -1,7 +1,8 @@
 """The touch test: can a text reach anything protected, or change how later texts are read?
 
-One look at the lower-cased text, about a microsecond. Not a parser: it may say yes to a text that touches nothing (a
-name in a comment), never no to one that does. Names match as whole identifiers, with or without quotes.
+One look at the lower-cased text, about a microsecond, or none at a text seen before. Not a parser: it may say yes to a
+text that touches nothing (a name in a comment), never no to one that does. Names match as whole identifiers, with or
+without quotes.
 
 What says yes: a name of the protected world; `U&"` (an identifier that hides its name); `pgveil.` (our own settings);
 `set_config`, `pg_settings`, functions whose body sets something, and functions that run SQL from a string; a statement
@@ -36,6 +37,14 @@ _LATER: Final = re.compile(rb";" + _START.pattern)
 # PostgreSQL cuts identifiers to 63 bytes (at a character's end, so to 60 at least): a longer one may mean this name.
 _MAX_NAME: Final = 63
 _MAY_BE_CUT: Final = 60
+# Texts that touch nothing are remembered, all digits alike, since names without digits can't tell them apart: those
+# with no string, comment or dollar quote in them, which hold data or are new each time. At most KEPT of LONGEST bytes,
+# a megabyte a database; then the memory starts anew.
+KEPT: Final = 512
+LONGEST: Final = 2048
+_DIGIT: Final = re.compile("[0-9]")
+_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
+_DATA: Final = re.compile(rb"'|\$[^0-9]|--|/\*")
 
 
 @final
@@ -43,20 +52,36 @@ class Touch:
     """The compiled test. names: as the catalog has them, case and all (case is not looked at). settling: names of
     functions that may change settings."""
 
-    __slots__ = ("_named", "_search", "_settling", "names")
+    __slots__ = ("_digits", "_named", "_passed", "_search", "_settling", "names")
 
     def __init__(self, names: Iterable[str], settling: frozenset[str] = frozenset()) -> None:
         self.names = frozenset(names)
         self._settling = settling
         self._named = _compiled(self.names).search
         self._search = _compiled(self.names | settling).search if settling else self._named
+        self._digits = any(_DIGIT.search(name) is not None for name in self.names | settling)
+        self._passed: dict[bytes, None] = {}
 
     def __call__(self, text: bytes) -> bool:
         """Whether `text` (UTF-8, or any encoding if the text is ASCII) may touch something."""
+        if self._digits or len(text) > LONGEST:
+            return self._looked(text)
+        alike = text.translate(_ZEROS)
+        if alike in self._passed:
+            return False
+        if self._looked(text):
+            return True
+        if _DATA.search(alike) is None:
+            if len(self._passed) >= KEPT:
+                self._passed.clear()
+            self._passed[alike] = None
+        return False
+
+    def _looked(self, text: bytes) -> bool:
         low = text.lower()
         if _START.match(low) is not None or self._search(low) is not None:
             return True
-        return b";" in low and _LATER.search(low) is not None
+        return b";" in low[:-1] and _LATER.search(low) is not None
 
     def names_in(self, text: bytes) -> bool:
         """Whether `text`, whatever it is, has one of the names or one of the marks in it."""

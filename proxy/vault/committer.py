@@ -37,7 +37,7 @@ class Limits:
     """Bounds. group_bytes: of one transaction (1 MiB are some 5,000 small values, 50 to 100 ms of SQLite's work: nobody
     waits longer for others, and the fsync is no matter any more). queue: requests that may wait (64 for each of 1,000
     links: net.link). timeout: seconds; a disk that stalls longer is 'not reachable'. known_tokens: tokens
-    remembered as stored (230 bytes each). cache_bytes: of ciphertext. audit_fsync: False makes audit rows outlive a
+    remembered as stored (100 bytes each). cache_bytes: of ciphertext. audit_fsync: False makes audit rows outlive a
     crash of the process only, for reads on slow disks."""
 
     group_bytes: int = 1 << 20

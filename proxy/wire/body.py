@@ -79,6 +79,8 @@ KEY_MAX: Final = 256
 I16: Final = Struct(">H")
 I32: Final = Struct(">I")
 S32: Final = Struct(">i")
+# Bytes that are looked at one by one for a string's end: names are short, and `find` parses its arguments.
+SHORT: Final = 8
 _NULL: Final = b"\xff\xff\xff\xff"
 
 
@@ -109,12 +111,12 @@ class Reader:
         return self._buf[self._step(1)]
 
     def u16(self) -> int:
-        value: int = I16.unpack_from(self._buf, self._step(2))[0]
-        return value
+        at, buf = self._step(2), self._buf
+        return buf[at] << 8 | buf[at + 1]
 
     def u32(self) -> int:
-        value: int = I32.unpack_from(self._buf, self._step(4))[0]
-        return value
+        at, buf = self._step(4), self._buf
+        return buf[at] << 24 | buf[at + 1] << 16 | buf[at + 2] << 8 | buf[at + 3]
 
     def s32(self) -> int:
         value: int = S32.unpack_from(self._buf, self._step(4))[0]
@@ -130,11 +132,24 @@ class Reader:
 
     def text(self) -> bytes:
         """A zero-terminated string."""
+        buf, at = self._buf, self._at
+        for zero in range(at, min(at + SHORT, self._end)):
+            if not buf[zero]:
+                self._at = zero + 1
+                return buf[at:zero]
         zero = self._buf.find(0, self._at, self._end)
         if zero < 0:
             raise self.fault("has a string without an end")
         found = self._buf[self._at : zero]
         self._at = zero + 1
+        return found
+
+    def last_text(self, zeros: int) -> bytes | None:
+        """The string up to the message's end, if it has no other zeros than these `zeros` last bytes."""
+        found = self._buf[self._at : self._end - zeros]
+        if self._end - self._at < zeros or 0 in found or any(self._buf[self._end - zeros : self._end]):
+            return None
+        self._at = self._end
         return found
 
     def value(self) -> bytes | None:
@@ -149,7 +164,8 @@ class Reader:
         return tuple([self.u16() for _ in range(self.u16())])
 
     def oids(self) -> tuple[int, ...]:
-        return tuple([self.u32() for _ in range(self.u16())])
+        count = self.u16()
+        return tuple([self.u32() for _ in range(count)]) if count else ()
 
     def rest(self) -> bytes:
         return self.raw(self._end - self._at)

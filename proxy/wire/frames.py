@@ -64,7 +64,7 @@ class Frames:
             have = len(buf) - at
             need = 5
             if have >= 5:
-                length: int = _length_at(buf, at + 1)[0]
+                length = buf[at + 1] << 24 | buf[at + 2] << 16 | buf[at + 3] << 8 | buf[at + 4]
                 if not 4 <= length <= self.max_length:
                     raise ProtocolFault(self.side, f"message length {length} is out of bounds")
                 need = length + 1
@@ -80,6 +80,17 @@ class Frames:
                     self.start = self.body = self.end = 0
                 return False
             self._join()
+
+    def more(self) -> None:
+        """Go on over whole messages of the same kind that follow: the message is then up to the last one's `end`."""
+        buf, kind, at = self.buf, self.kind, self.end
+        limit = len(buf) - 5
+        while at <= limit and buf[at] == kind:
+            need = (buf[at + 1] << 24 | buf[at + 2] << 16 | buf[at + 3] << 8 | buf[at + 4]) + 1
+            if not 5 <= need <= len(buf) - at:
+                return
+            at += need
+            self.end = at
 
     def begun(self, least: int) -> int:
         """Bytes of the message that `next()` waits for, if they are `least` or more; then `kind` is its type byte's

@@ -207,7 +207,8 @@ def test_the_vault_is_gone() -> None:
     link.fail[Tokenise] = Refusal("vault-unavailable", "the vault is gone")
     link.client(DATA(b"1\t" + VALUE + b"\n"))
     assert kinds(link.sent()) == "f"
-    link.client(DATA(b"2\t" + VALUE + b"\n"), COPY_DONE).server(failed("57014"), ready())
+    link.client(DATA(b"2\t" + VALUE + b"\n"))
+    link.client(DATA(b"3\t" + VALUE + b"\n"), COPY_DONE).server(failed("57014"), ready())
     assert link.sent() == [] and kinds(link.got()) == "EZ"
 
 

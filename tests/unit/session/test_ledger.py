@@ -117,3 +117,13 @@ def test_a_sync_that_ended_the_skipping_although_it_was_taken_for_copys() -> Non
 def test_what_is_skipped_is_no_longer_expected_to_end() -> None:
     made, entries = book(ledger.PARSE, ledger.QUERY)
     assert made.error() == entries and made.sent == 0
+
+
+def test_what_was_answered_is_forgotten_while_more_is_owed() -> None:
+    made, entries = book(*[ledger.BIND] * (ledger.SPENT + 1))
+    for entry in entries[:-1]:
+        assert made.head() is entry
+        made.done()
+    assert len(made) == 1 and made.head() is entries[-1]
+    assert len(made._queue) == 1, "the answered ones are not kept"
+    assert made.push(ledger.PLAIN_SYNC) and made.error() == [entries[-1]] and len(made) == 1

@@ -92,3 +92,11 @@ def test_an_undone_change_does_not_touch_what_the_name_stands_for_since() -> Non
     names.forget(b"a", 2)
     second.undo()
     assert names.get(b"a") is None
+
+
+def test_a_name_is_changing_until_the_server_has_said_so() -> None:
+    names: Names[Thing] = Names()
+    change = names.change(b"a", Thing(1), 0)
+    assert names.changing(b"a") and not names.changing(b"b") and change is not None
+    change.done()
+    assert not names.changing(b"a")

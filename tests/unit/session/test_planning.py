@@ -445,3 +445,27 @@ def test_of_an_array_the_vault_says_which_elements_are_tokens() -> None:
     link.client(query("select id from customers where email = any('{a,b}')"))
     assert any(isinstance(request, Find) for request in link.asked)
     assert code(Link("viewer"), "select id from customers where email = 'a'") == "may-not-search"
+
+
+def prepared(text: str) -> Link:
+    """A link with another policy since `text` was prepared as s."""
+    link = Link().client(parse(text, b"s"), SYNC).server(PARSED, ready())
+    link.world = world(2, POLICY.replace("    name: person\n", ""))
+    link.session.renew(link.world)
+    link.sent()
+    return link
+
+
+def test_a_statement_is_planned_again_for_another_policy() -> None:
+    link = prepared("insert into customers(email) values ($1)")
+    link.held = (Analyse,)
+    link.client(bind([b"a@b.c"], b"s"), SYNC)
+    assert link.sent() == []
+    assert kinds(link.release().sent()) == "BS"
+
+
+def test_a_statement_that_cannot_be_planned_again_is_refused() -> None:
+    link = prepared("select id from customers where note = 'x'")
+    link.session.state.limits = Limits(statement=10)
+    link.client(bind([], b"s"), SYNC)
+    assert refusal(link) == "statement-too-large"

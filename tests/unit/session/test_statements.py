@@ -55,3 +55,26 @@ def test_a_cursor_shows_what_its_query_does() -> None:
     cursor = one.cursor(one.current, 7)
     assert columns(cursor) == ["", "email"] and cursor.serial == 7
     assert (cursor.access, cursor.context) == (one.access, one.context)
+
+
+@pytest.mark.parametrize(
+    ("text", "oids", "epoch", "same"),
+    [
+        (b"select 1", (23,), 5, True),
+        (b"select 2", (23,), 5, False),
+        (b"select 1", (), 5, False),
+        (b"select 1", (23,), 6, False),
+    ],
+)
+def test_what_touched_nothing_before_does_not_now(text: bytes, oids: tuple[int, ...], epoch: int, same: bool) -> None:
+    one = Prepared(b"", b"select 1", False, FORWARD, (23,), 1)
+    one.epoch = 5
+    assert one.passes(text, oids, epoch) is same
+
+
+def test_what_depends_on_an_encoding_or_a_plan_is_looked_at_again() -> None:
+    umlaut = "select 'ü'".encode()
+    for one in (Prepared(b"", umlaut, False, FORWARD, (), 1), Prepared(b"", b"select 1", True, FORWARD, (), 1)):
+        assert not one.passes(one.text, (), 0)
+    planned = Prepared(b"", READ.encode(), False, plan(READ)[1], (), 1)
+    assert not planned.passes(READ.encode(), (), 0)

@@ -18,6 +18,7 @@ from tests.unit.session.driver import (
     EMAIL,
     FLUSH,
     ID,
+    NOTES,
     PARSED,
     POLICY,
     REACHING,
@@ -486,6 +487,52 @@ def test_a_simple_query_has_no_parameters() -> None:
     assert b"customers" not in link.to_server
     link.server(failed("22P02"), ready())
     assert link.errors()[0][b"C"] == b"42601"
+
+
+# ---- the same statement again ---------------------------------------------------------------------------------------
+
+OPEN = "select body from notes where id = $1"
+
+
+def test_a_statement_that_passed_passes_again_unseen() -> None:
+    link, flight = Link(), (parse(OPEN), bind([b"1"]), execute(), SYNC)
+    for again in (False, True, True):
+        link.client(*flight)
+        assert link.sent() == list(flight)
+        assert link.session.state.statements.changing(b"") is not again
+        link.server(PARSED, BOUND, done("SELECT 0"), ready())
+        assert kinds(link.got()) == "12CZ"
+
+
+def test_it_is_looked_at_again_while_its_first_reply_is_owed_and_when_it_is_another() -> None:
+    link = Link().client(parse(OPEN), parse(OPEN), SYNC).server(PARSED, PARSED, ready())
+    first = link.session.state.statements.get(b"")
+    link.client(parse(OPEN), parse("select 1"), SYNC)
+    assert link.session.state.statements.get(b"") is not first
+    link.server(failed("42P01"), ready())
+    assert link.session.state.statements.get(b"") is first, "as if it had not been sent"
+
+
+def test_a_new_policy_sees_a_statement_that_passed_before() -> None:
+    link = Link().client(parse(OPEN), SYNC).server(PARSED, ready())
+    notes = POLICY.replace("protect:\n", "protect:\n  public.notes: {body: free}\n")
+    link.world = world(2, notes)
+    link.session.renew(link.world)
+    link.client(parse(OPEN), bind([b"1"]), describe(b"", m.PORTAL), execute(), SYNC)
+    link.server(PARSED, BOUND, columns(m.Field(b"body", NOTES, 2, 25, -1, -1, 0)))
+    token = link.vault.token("free", VALUE)
+    link.got()
+    link.server(row(token), done("SELECT 1"), ready())
+    assert link.got()[0] == row(VALUE)
+
+
+def test_what_was_prepared_again_outlives_a_deallocate_before_it() -> None:
+    link = Link().client(parse(OPEN, b"s"), SYNC).server(PARSED, ready())
+    link.client(query("deallocate all"))
+    link.sent()
+    link.client(parse(OPEN, b"s"), SYNC)
+    link.server(done("DEALLOCATE ALL"), ready(), PARSED, ready())
+    assert link.session.state.statements.get(b"s") is not None
 
 
 # ---- what changes under a prepared statement ------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 import pytest
 
-from proxy.sql.touch import Touch
+from proxy.sql.touch import KEPT, LONGEST, Touch
 
 TOUCH = Touch(["customers", "Odd Table", 'qu"ote', "naïve", "n" * 63, "é" * 31])
 NOTHING = Touch([])
@@ -96,3 +96,39 @@ def test_with_names() -> None:
     assert TOUCH.with_names(["customers"]) is TOUCH
     assert TOUCH.with_names(["fresh"])(b"select * from fresh")
     assert "names" in repr(TOUCH)
+
+
+def test_what_passed_once_passes_again_whatever_its_numbers() -> None:
+    one = Touch(["customers"])
+    for text in (b"select * from a1 where b = $1 and c = 17", b"select * from a2 where b = $3 and c = 45"):
+        assert not one(text)
+    assert len(one._passed) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"select * from a where b = 'ann@x.de'",
+        b"select * from a where b = $$ann$$",
+        b"select * from a where b = $t$ann$t$",
+        b"select 1 /* ann */",
+        b"select 1 -- ann",
+        b"select 1".ljust(LONGEST + 1),
+    ],
+)
+def test_texts_that_hold_data_are_not_kept(text: bytes) -> None:
+    one = Touch(["customers"])
+    assert not one(text) and not one(text) and not one._passed
+
+
+def test_names_with_digits_are_told_apart() -> None:
+    for one in (Touch(["t1"]), Touch([], frozenset(("f1",)))):
+        assert not one(b"select * from t2, f2()")
+        assert one(b"select * from t1, f1()")
+
+
+def test_texts_that_passed_are_bounded() -> None:
+    one = Touch(["customers"])
+    for number in range(KEPT + 1):
+        assert not one(b"select " + b"x" * number)
+    assert len(one._passed) == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.errors import ProtocolFault
-from proxy.wire.body import Reader, build, pack_u16s, pack_u32s, pack_values
+from proxy.wire.body import SHORT, Reader, build, pack_u16s, pack_u32s, pack_values
 
 
 def test_reads_what_is_there() -> None:
@@ -45,3 +45,22 @@ def test_counted_lists() -> None:
 
 def test_build() -> None:
     assert build(ord("Q"), b"x\0") == b"Q\0\0\0\6x\0"
+
+
+@pytest.mark.parametrize("size", [0, 1, SHORT - 1, SHORT, 3 * SHORT])
+def test_strings_of_every_length(size: int) -> None:
+    data = b"n" * size + b"\0rest"
+    reader = Reader("client", "Test", data, 0, len(data))
+    assert (reader.text(), reader.rest()) == (b"n" * size, b"rest")
+    with pytest.raises(ProtocolFault, match="without an end"):
+        Reader("client", "Test", data, 0, size).text()
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [(b"ab\0\0\0", b"ab"), (b"\0\0\0", b""), (b"a\0b\0\0\0", None), (b"ab\0\0\1", None), (b"\0\0", None)],
+)
+def test_a_string_and_nothing_behind_it(data: bytes, found: bytes | None) -> None:
+    reader = Reader("client", "Test", data, 0, len(data))
+    assert reader.last_text(3) == found
+    assert reader.rest() == (data if found is None else b"")

@@ -183,3 +183,28 @@ def test_the_rest_of_a_message_in_parts_is_forgotten() -> None:
     frames.part(105)
     frames.feed(b"yz")
     assert frames.rest() == b"yz" and frames.left == 0
+
+
+def test_messages_of_a_kind_are_taken_together() -> None:
+    row, end = frame("D", b"row"), frame("C", b"x\0")
+    frames = Frames("server")
+    frames.feed(row * 3 + end + row + row[:-1])
+    assert frames.next()
+    frames.more()
+    assert frames.buf[frames.start : frames.end] == row * 3
+    assert frames.next() and frames.kind == ord("C")
+    frames.more()
+    assert frames.buf[frames.start : frames.end] == end
+    assert frames.next()
+    frames.more()
+    assert frames.buf[frames.start : frames.end] == row and not frames.next(), "half a message is none"
+
+
+def test_a_length_out_of_bounds_is_next_s_to_find() -> None:
+    frames = Frames("server")
+    frames.feed(frame("D", b"") + b"D\0\0\0\1")
+    assert frames.next()
+    frames.more()
+    assert frames.end == 5
+    with pytest.raises(ProtocolFault):
+        frames.next()

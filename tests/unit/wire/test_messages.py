@@ -4,7 +4,7 @@ from proxy.wire import body, messages, replies, requests
 
 
 def test_all_public_names_are_exported() -> None:
-    inner = {"I16", "I32", "S32", "Reader", "pack_values", "pack_u16s", "pack_u32s"}
+    inner = {"I16", "I32", "S32", "SHORT", "Reader", "pack_values", "pack_u16s", "pack_u32s"}
     for module in (body, requests, replies):
         for name, thing in vars(module).items():
             made_here = name.isupper() or getattr(thing, "__module__", "") == module.__name__
