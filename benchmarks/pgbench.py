@@ -1,4 +1,5 @@
-"""Transactions a second through pgbench: direct, PgBouncer (Debian's, session mode), pgveil; side by side, in turns.
+"""Transactions a second through pgbench: direct, PgBouncer (Debian's, session mode), a bare forwarder on uvloop,
+pgveil compiled and plain; side by side, in turns.
 
 pgveil runs with a policy that protects a table which pgbench does not use, so what is measured is the frame scan.
 """
@@ -103,7 +104,7 @@ def compare(server: Server, ways: dict[str, Way], rounds: int, seconds: int) -> 
         seconds,
         "s",
     )
-    ours = [name for name in ("pgveil", "compiled") if name in ways]
+    ours = [name for name in ("forwarder", "compiled", "plain") if name in ways]
     pairs = [(mine, other) for mine in ours for other in ("direct", "pgbouncer") if other in ways]
     heads = "".join([f"{f'{mine}/{other}':>20}" for mine, other in pairs])
     between = [name for name in names if ways[name].pid is not None]

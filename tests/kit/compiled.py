@@ -1,6 +1,7 @@
 """The package with its hot modules compiled (setup.py), beside the plain one of the checkout."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,14 +16,18 @@ def compiler() -> str | None:
     return shutil.which("cc") or shutil.which("gcc")
 
 
-def build(base: Path, **env: str) -> Path:
-    """A directory to put on PYTHONPATH. env: beside this process's; it is compiled unless that says otherwise.
-    RuntimeError with pip's words where it can't be built."""
+def build(base: Path, one: str = "", **env: str) -> Path:
+    """A directory to put on PYTHONPATH. one: the only module to be compiled, '' for all. env: beside this process's; it
+    is compiled unless that says otherwise. RuntimeError with pip's words where it can't be built."""
     source = base / "source"
     source.mkdir()
     for name in ("pyproject.toml", "setup.py", "build_backend.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     shutil.copytree(ROOT / "proxy", source / "proxy", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    if one:
+        settings = source / "pyproject.toml"
+        listed = re.compile(r"^compiled = \[.*?^\]", re.MULTILINE | re.DOTALL)
+        settings.write_text(listed.sub(f'compiled = ["{one}"]', settings.read_text()))
     argv = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(base), str(source)]
     done = subprocess.run(argv, env=os.environ | {"PGVEIL_COMPILE": "1"} | env, capture_output=True, text=True)
     if done.returncode:
