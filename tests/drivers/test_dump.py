@@ -97,3 +97,45 @@ def test_past_pgveil(filled: Twins, other: str, tmp_path: Path, kind: str) -> No
     restore(filled, filled.server.dsn(other, "shop_app"), made, kind)
     with filled.pgveil.connect(other, "shop_app") as link, filled.pgveil.connect(filled.hidden, "shop_app") as old:
         assert link.execute(ROWS).fetchall() == old.execute(ROWS).fetchall() != []
+
+
+@pytest.mark.parametrize("kind", ["plain", "column-inserts", "custom", "directory"])
+def test_by_one_who_sees_tokens(filled: Twins, other: str, tmp_path: Path, kind: str) -> None:
+    """A dump holds tokens, and no value; put back by one who writes tokens, the values are there again for who may see
+    them."""
+    through = filled.pgveil
+    filled.server.psql("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO analyst", filled.hidden)
+    made = dump(filled, through.dsn(filled.hidden, "analyst"), tmp_path, kind)
+    if kind in ("plain", "column-inserts"):
+        held = contents(made)
+        assert b"CREATE TABLE" in held
+        assert not any(word.encode() in held for word in ("ada@", "Quill", "Zoë", "Inkwell", "1987"))
+    filled.server.psql("GRANT ALL ON SCHEMA public TO analyst", other)
+    restore(filled, through.dsn(other, "analyst"), made, kind)
+    filled.server.psql("GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC", other)
+    with through.connect(other, "shop_app") as link, through.connect(filled.hidden, "shop_app") as old:
+        assert link.execute(ROWS).fetchall() == old.execute(ROWS).fetchall() != []
+
+
+def test_four_at_once(filled: Twins, other: str, tmp_path: Path) -> None:
+    """pg_dump -j and pg_restore -j: several links, which share a snapshot."""
+    through, made = filled.pgveil, tmp_path / "dump"
+    with through.connect(filled.hidden, "shop_app") as link:
+        for number in range(10, 400):
+            link.execute("INSERT INTO newsletter VALUES (%s)", (f"n{number}@example.com",))
+    run(
+        filled,
+        "pg_dump",
+        "-d",
+        through.dsn(filled.hidden, "shop_app"),
+        "-Fd",
+        "-j4",
+        "--no-owner",
+        "-x",
+        "-f",
+        str(made),
+    )
+    run(filled, "pg_restore", "-d", through.dsn(other, "shop_app"), "-j4", "--no-owner", "--exit-on-error", str(made))
+    with through.connect(other, "shop_app") as link, through.connect(filled.hidden, "shop_app") as old:
+        for sql in (ROWS, b"SELECT email FROM newsletter ORDER BY email IS NULL, 1 = 2"):
+            assert sorted(map(str, link.execute(sql).fetchall())) == sorted(map(str, old.execute(sql).fetchall())) != []
