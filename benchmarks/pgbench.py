@@ -56,9 +56,7 @@ def pgbouncer(server: Server) -> Iterator[Way | None]:
         Path(base).chmod(0o755)
         port = free_port()
         config = Path(base) / "pgbouncer.ini"
-        config.write_text(
-            POOLER.format(server=server.port, port=port).replace("* = host", "postgres = user=postgres host")
-        )
+        config.write_text(POOLER.format(server=server.port, port=port).replace("* = host", "* = user=postgres host"))
         running = process.launch([str(binary), str(config)], Path(base) / "log", user=user)
         try:
             process.wait_for("PgBouncer to listen", lambda: "process up" in (Path(base) / "log").read_text(), 10)

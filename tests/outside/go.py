@@ -5,11 +5,11 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.outside import suite
-from tests.outside.places import Place
+from tests.outside.places import Needs, Place
 
 SECONDS = 1500  # for a whole suite
 TEMPORARY = re.compile(r"/tmp/\w+/")  # directories, in names of subtests
@@ -23,12 +23,12 @@ class GoSuite:
     name: str
     module: str
     version: str
-    database: str
-    dsn: tuple[str, ...]
+    needs_: Needs
     packages: tuple[str, ...]
+    dsn: tuple[str, ...] = ()
     sql_file: str = ""
-    sql: str = ""
-    settings: dict[str, str] = field(default_factory=dict)
+    user: str = "postgres"
+    patched: tuple[suite.Patch, ...] = ()
 
     def fetch(self, work: Path) -> None:
         home = work / self.name
@@ -40,15 +40,19 @@ class GoSuite:
         )  # fmt: skip
         shutil.copytree(json.loads(asked.stdout)["Dir"], home)
         suite.call(["chmod", "-R", "u+w", str(home)], work)
+        suite.patch(home, self.patched)
 
-    def setup(self, work: Path) -> str:
-        return (work / self.name / self.sql_file).read_text() if self.sql_file else self.sql
+    def needs(self, work: Path) -> Needs:
+        more = (work / self.name / self.sql_file).read_text() if self.sql_file else ""
+        return replace(self.needs_, sql=self.needs_.sql + more)
 
     def run(self, work: Path, place: Place) -> suite.Outcomes:
-        dsn = f"host=127.0.0.1 port={place.port} user=postgres database={self.database} sslmode=disable"
-        env = suite.environment(place, dict.fromkeys(self.dsn, dsn) | {"PGDATABASE": self.database})
+        database = self.needs_.database
+        dsn = f"host=127.0.0.1 port={place.port} user=postgres database={database} sslmode=disable"
+        more = {"PGDATABASE": database, "PGUSER": self.user, "PGSSLMODE": "disable"}
+        env = suite.environment(place, dict.fromkeys(self.dsn, dsn) | more)
         argv = ["go", "test", "-mod=mod", "-json", "-count=1", "-vet=off", "-p=1", "-timeout=300s", *self.packages]
-        log = work / f"{self.name}-{place.name}.log"
+        log = place.file(self.name, "log")
         outcomes: suite.Outcomes = {}
         for line in suite.recorded(argv, work / self.name, env, log, SECONDS).splitlines():
             if not line.startswith(b"{"):
@@ -61,14 +65,27 @@ class GoSuite:
         return outcomes
 
 
+PQ_SQL = """\
+CREATE ROLE pqgo SUPERUSER LOGIN;
+SET password_encryption = 'scram-sha-256';
+CREATE ROLE pqgossl LOGIN;
+CREATE ROLE pqgosslcert LOGIN;
+CREATE ROLE pqgopassword LOGIN PASSWORD 'wordpass';
+CREATE ROLE pqgoscram LOGIN PASSWORD 'wordpass';
+SET password_encryption = 'md5';
+CREATE ROLE pqgomd5 LOGIN PASSWORD 'wordpass';
+"""
+# a panic ends the run: the machine may be slower than that
+PQ_PATCHED = (suite.Patch("notify_test.go", "time.After(100 * time.Millisecond)", "time.After(2 * time.Second)"),)
 SUITES = (
     GoSuite(
         "pgx",
         "github.com/jackc/pgx/v5",
         "v5.12.0",
-        "pgx_test",
-        ("PGX_TEST_DATABASE", "PGX_TEST_TCP_CONN_STRING"),
+        Needs("pgx_test"),
         (".", "./pgconn/...", "./pgxpool/...", "./stdlib/...", "./pgtype/...", "./pgproto3/...", "./tracelog/..."),
+        dsn=("PGX_TEST_DATABASE", "PGX_TEST_TCP_CONN_STRING"),
         sql_file="testsetup/postgresql_setup.sql",
     ),
+    GoSuite("pq", "github.com/lib/pq", "v1.12.3", Needs("pqgo", PQ_SQL), ("./...",), user="pqgo", patched=PQ_PATCHED),
 )

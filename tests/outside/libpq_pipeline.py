@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tests.outside import suite
-from tests.outside.places import Place
+from tests.outside.places import Needs, Place
 
 ONE = "60"  # seconds
 ROWS = "700"  # as t/001_libpq_pipeline.pl
@@ -22,8 +22,6 @@ class LibpqPipeline:
 
     def __init__(self) -> None:
         self.name = "libpq_pipeline"
-        self.database = "postgres"
-        self.settings: dict[str, str] = {}
 
     def fetch(self, work: Path) -> None:
         """By apt-get, in the version of the libpq-dev that is installed; `work` may hold the archive already."""
@@ -52,13 +50,13 @@ class LibpqPipeline:
         ]
         suite.call([*argv, *[str(source / name) for name in files], "-lpq"], work)
 
-    def setup(self, work: Path) -> str:
-        return ""
+    def needs(self, work: Path) -> Needs:
+        return Needs("postgres")
 
     def run(self, work: Path, place: Place) -> suite.Outcomes:
         names = subprocess.check_output([str(work / "libpq_pipeline"), "tests"], text=True).split()
         outcomes: suite.Outcomes = {}
-        with (work / f"{self.name}-{place.name}.log").open("wb") as log:
+        with place.file(self.name, "log").open("wb") as log:
             for name in names:
                 log.write(f"=== {name}\n".encode())
                 log.flush()
@@ -68,7 +66,8 @@ class LibpqPipeline:
     @staticmethod
     def _one(work: Path, place: Place, name: str, log: BinaryIO, outcomes: suite.Outcomes) -> None:
         expected = next(work.glob("postgresql-15.*/")) / MODULE / "traces" / f"{name}.trace"
-        trace = work / f"{name}-{place.name}.trace"
+        trace = place.file(name, "trace")
+        trace.write_text("")
         traced = ["-t", str(trace)] if expected.exists() else []
         argv = ["timeout", ONE, str(work / "libpq_pipeline"), "-r", ROWS, *traced, name, "dbname=postgres"]
         ended = subprocess.run(argv, env=suite.environment(place, {}), stdout=log, stderr=log, check=False)

@@ -3,8 +3,9 @@
     python -m tests.outside.suites NAME --work DIR [--version 15] [--place pgveil]… [--keep]
 
 Fetches the suite's source into DIR (once), runs it at each of `places.NAMES` on a fresh cluster, and prints the tests
-whose outcome is not that of the direct runs, with the words of the failure in DIR/NAME-PLACE.log. Exit code 1 where a
-test differs through pgveil. Not part of `make test`: the suites are not ours to ship, and take minutes.
+whose outcome is not that of the direct runs, with the words of the failure in DIR/VERSION/NAME-PLACE.log. Exit code 1
+where a test differs through pgveil, refusals at `revealing` excepted. Not part of `make test`: the suites are not ours
+to ship, and take minutes.
 """
 
 import argparse
@@ -15,25 +16,33 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.outside import go, libpq_pipeline, places, python
+from tests.outside import django, go, libpq_pipeline, node, places, python, rust
+from tests.outside.regress import refusals
 from tests.outside.suite import Outcomes, Suite
 
-SUITES: Mapping[str, Suite] = {suite.name: suite for suite in (*libpq_pipeline.SUITES, *python.SUITES, *go.SUITES)}
+SUITES: Mapping[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        *libpq_pipeline.SUITES, *python.SUITES, *django.SUITES, *go.SUITES, *rust.SUITES, *node.SUITES,
+    )
+}  # fmt: skip
 
 
-def run(suite: Suite, name: str, args: argparse.Namespace) -> Outcomes:
-    """At one place; {} where there is no such place. Kept as JSON in DIR, and taken from there with --keep."""
-    kept: Path = args.work / f"{suite.name}-{name}.json"
+def run(suite: Suite, name: str, args: argparse.Namespace, out: Path) -> Outcomes:
+    """At one place; {} where there is no such place. Kept as JSON in `out`, and taken from there with --keep."""
+    kept = out / f"{suite.name}-{name}.json"
     if args.keep and kept.exists():
         return dict(json.loads(kept.read_text()))
     began = time.monotonic()
-    setup = suite.setup(args.work)
-    with places.place(name, args.version, suite.database, setup, suite.settings) as place:
+    with places.place(name, args.version, suite.needs(args.work), out) as place:
         if place is None:
             return {}
         outcomes = suite.run(args.work, place)
         if place.pgveil is not None:
-            (args.work / f"{suite.name}-{name}-pgveil.log").write_text(place.pgveil.log)
+            place.file(suite.name, "pgveil.log").write_text(place.pgveil.log)
+            refused = Counter(refusals(place.pgveil.log))
+            for code, count in refused.most_common():
+                print(f"{count:6} refused: {code}")
     kept.write_text(json.dumps(outcomes, indent=0, sort_keys=True))
     print(f"{name:12} {dict(Counter(outcomes.values()))} in {time.monotonic() - began:.0f} s", flush=True)
     return outcomes
@@ -45,7 +54,7 @@ def compare(name: str, direct: Outcomes, again: Outcomes, other: Outcomes) -> li
     for test in sorted(set(direct) | set(other)):
         usual = {direct.get(test, "absent"), again.get(test, "absent")}
         got = other.get(test, "absent")
-        if got not in usual:
+        if got not in usual and got != "refused":
             lines.append(f"{name:12} {test}: {' or '.join(sorted(usual))} direct, {got} here")
     return lines
 
@@ -62,14 +71,16 @@ def main() -> int:
     args.work.mkdir(parents=True, exist_ok=True)
     suite = SUITES[args.suite]
     suite.fetch(args.work)
-    found = {name: run(suite, name, args) for name in places.chosen(args.place)}
+    out = args.work / args.version
+    out.mkdir(exist_ok=True)
+    found = {name: run(suite, name, args, out) for name in places.chosen(args.place)}
     direct, again = found.pop("direct"), found.pop("again")
     unsteady = sorted(test for test in set(direct) | set(again) if direct.get(test) != again.get(test))
     print(f"differ by themselves: {unsteady}")
     differing = {name: compare(name, direct, again, other) for name, other in found.items() if other}
     for lines in differing.values():
         print("\n".join(lines))
-    return 1 if any(differing.get(name) for name in ("pgveil", "protecting")) else 0
+    return 1 if any(differing.get(name) for name in ("pgveil", "protecting", "revealing")) else 0
 
 
 if __name__ == "__main__":
