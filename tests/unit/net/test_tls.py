@@ -19,7 +19,7 @@ from proxy.session.state import CLOSED
 from proxy.wire import messages as m
 from tests.kit.certificates import Authority
 from tests.unit.net.stage import Shaken, Stage, turns, until
-from tests.unit.session.driver import error, kinds
+from tests.unit.session.driver import kinds
 from tests.vault.kit import asynchronous
 
 OFF = ServerTls(mode="disable")
