@@ -114,9 +114,10 @@ class Server:
         return lambda: Arrival(self, False), lambda: Arrival(self, True)
 
     def stop(self) -> None:
-        """Idle links end at once."""
+        """Idle links end at once. Again: nothing more, transactions go on to their end."""
+        if self._succeeded:
+            self._empty.set()  # their natural ends are not waited for any more
         self._succeeded = False
-        self._empty.set()  # whoever waits for natural ends
         self._stopping.set()
 
     def abort(self) -> None:

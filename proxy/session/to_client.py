@@ -403,6 +403,8 @@ class ServerLane:
         if head.refusal is not None:
             raise Bug("a statement that was bound to fail succeeded")
         bound = head.bound
+        if kind == messages.COMMAND_COMPLETE and end < start + 6:
+            raise ProtocolFault("server", "a CommandComplete without a tag")
         if kind == messages.COMMAND_COMPLETE and (bound is not None or buf[start + 5] not in NOTHING_NEW):
             self._completed(buf[start + 5 : end - 1], bound)
             if bound is not None and bound.current is not None:

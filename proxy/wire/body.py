@@ -146,8 +146,10 @@ class Reader:
 
     def last_text(self, zeros: int) -> bytes | None:
         """The string up to the message's end, if it has no other zeros than these `zeros` last bytes."""
+        if self._end - self._at < zeros:  # a slice of a negative size is an error in compiled code
+            return None
         found = self._buf[self._at : self._end - zeros]
-        if self._end - self._at < zeros or 0 in found or any(self._buf[self._end - zeros : self._end]):
+        if 0 in found or any(self._buf[self._end - zeros : self._end]):
             return None
         self._at = self._end
         return found

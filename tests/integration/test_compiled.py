@@ -29,7 +29,7 @@ roles: [{name: all, match: {user: "*"}, access: {default: reveal}}]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled.build(tmp_path_factory.mktemp("compiled"))
+    return compiled.build(tmp_path_factory.mktemp("compiled"), PGVEIL_OPTIMISE="0")
 
 
 def test_its_modules_are_compiled_and_pass_their_tests(made: Path) -> None:

@@ -81,8 +81,8 @@ def check_tour(text: str) -> None:
     files = "\n".join(section(text, "Nothing of it"))
     assert "none found" in files and "not protected: found" in files
     audit = "\n".join(section(text, "Who has seen"))
-    assert re.search(r"support\s+support\s+mask\s+ok\s+email\s+1\s+select", audit)
-    assert re.search(r"shop_app\s+shop\s+reveal\s+ok\s+email\s+6\s+select", audit)
+    assert re.search(r"support\s+support\s+mask\s+ok\s+[a-z, ]*email[a-z, ]*\s+\d+\s+select", audit)
+    assert re.search(r"shop_app\s+shop\s+reveal\s+ok\s+email, person\s+12\s+select", audit)
     assert re.search(r"shop_app\s+shop\s+refuse\s+order-by-protected", audit)
 
 

@@ -97,6 +97,10 @@ def described(connection: psycopg.Connection, case: Case, plan: Plan) -> pq.abc.
     return raw.describe_prepared(b"")
 
 
+# Their columns are named with the view, their values are a table's.
+VIEWS = {(r.schema, r.name) for r in world("shop").catalog.relations if r.definition}
+
+
 @pytest.mark.parametrize(("case", "plan"), CASES, ids=[case.label for case, _ in CASES])
 def test_the_server_takes_it_and_names_the_same_columns(connection: psycopg.Connection, case: Case, plan: Plan) -> None:
     result = described(connection, case, plan)
@@ -110,7 +114,7 @@ def test_the_server_takes_it_and_names_the_same_columns(connection: psycopg.Conn
         if held is not None:
             assert output is not None, f"column {i + 1} is {held.label}"
             assert output.column.class_name == held.class_name
-        elif names is not None:
+        elif names is not None and names[:2] not in VIEWS:
             assert output is None, f"column {i + 1} is {names}"
 
 
