@@ -125,6 +125,8 @@ def test_pg_recvlogical(scene: Scene, tmp_path: Path) -> None:
     argv = [scene.server.install.tool("pg_recvlogical"), "-d", scene.where(scene.database), "--slot", "veil_rows"]
     with subprocess.Popen([*argv, "--start", "-f", str(out), "-F", "1"], stderr=subprocess.PIPE, cwd="/") as running:
         try:
+            active = "SELECT active FROM pg_replication_slots WHERE slot_name = 'veil_rows'"
+            wait_for("it to stream", lambda: scene.server.psql(active).strip() == "t")  # SIGHUP would end it before
             with scene.pgveil.connect(scene.database) as link:
                 link.execute("UPDATE people SET id = 2 WHERE email = %s", (ADA,))
                 link.execute("UPDATE people SET id = 1 WHERE email = %s", (ADA,))
