@@ -139,10 +139,7 @@ async def _alone(
     certificates.changed = target.renew
     tasks = Tasks()
     stack.push_async_callback(tasks.cancel)
-    store = await opened()
-    lock, schema = await _lock(store)
-    stack.callback(_drop, lock)
-    vault = await _opened(settings, policy, store, tasks)
+    vault, lock, schema = await _first(settings, opened, policy, tasks, stack)
     stack.push_async_callback(vault.close)
     front = Front(settings, lock, schema, met)
     stack.callback(front.close)
@@ -160,6 +157,16 @@ async def _alone(
     tasks.repeat(_looking(certificates), settings.policy_poll, "certificates")
     await server.run()
     await front.outlive()
+
+
+async def _first(
+    settings: Settings, opened: Opened, policy: Policy, tasks: Tasks, stack: AsyncExitStack
+) -> tuple[Vault, int, int]:
+    """The vault, opened by the process that others may be handed its lock by; that lock, and its schema."""
+    store = await opened()
+    lock, schema = await _lock(store)
+    stack.callback(_drop, lock)
+    return await _opened(settings, policy, store, tasks), lock, schema
 
 
 @final
@@ -229,10 +236,7 @@ async def _supervised(
     its schema, and goes on to hold its lock."""
     tasks = Tasks()
     stack.push_async_callback(tasks.cancel)
-    store = await opened()
-    lock, schema = await _lock(store)
-    stack.callback(_drop, lock)
-    vault = await _opened(settings, policy, store, tasks)
+    vault, lock, schema = await _first(settings, opened, policy, tasks, stack)
     recall = vault.recall
     await vault.close()
     front = Front(settings, lock, schema, met)
